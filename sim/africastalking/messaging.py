@@ -165,7 +165,8 @@ class Messaging:
         cost_minor = len(accepted) * gsm.parts(call.message) * PRICE_MINOR_PER_PART
         summary = f"Sent to {len(accepted)}/{len(rows)} Total Cost: {kes(cost_minor) if accepted else '0'}"
         answer = {"SMSMessageData": {"Message": summary, "Recipients": rows}}
-        return json_reply(201, answer, lambda: self.reports.announce(reports))
+        admitted = self.reports.admit(reports)
+        return json_reply(201, answer, lambda: self.reports.announce(admitted))
 
     def _send_one(self, account: Account, call: SendRequest, shown: str, reports: list[Report]) -> dict[str, object]:
         msisdn = self.network.find_by_hash(shown) if call.masked_number else shown

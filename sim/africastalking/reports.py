@@ -76,12 +76,16 @@ class Reports:
         with self._lock:
             self._copies = copies
 
-    def announce(self, reports: Sequence[Report]) -> None:
-        """Take reports in; they are posted in the background, those of one message one after the other."""
+    def admit(self, reports: Sequence[Report]) -> Sequence[Report]:
+        """Keep these back if that is the order of the day; returns those to announce."""
         with self._lock:
-            if self._holding:
-                self._held.extend(reports)
-                return
+            if not self._holding:
+                return reports
+            self._held.extend(reports)
+            return ()
+
+    def announce(self, reports: Sequence[Report]) -> None:
+        """Post in the background, the reports of one message one after the other."""
         for report in reports:
             self._background.soon(lambda report=report: self._post(report))  # type: ignore[misc]
 

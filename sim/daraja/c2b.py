@@ -106,11 +106,12 @@ class CustomerToBusiness:
         self.confirm(business, draft, verdict.third_party_id)
         return draft
 
-    def confirm(self, business: Business, payment: Payment, third_party_id: str = "") -> None:
+    def confirm(self, business: Business, payment: Payment, third_party_id: str = "",
+                gate: threading.Event | None = None) -> None:  # fmt: skip
         """Send the notice about a payment, if the business has registered for it."""
         if business.registration is not None:
             body = self._notice(business, payment, third_party_id, with_balance=True)
-            self._delivery.send(Parcel(C2B, business.registration.confirmation_url, body))
+            self._delivery.send(Parcel(C2B, business.registration.confirmation_url, body, gate))
 
     def _validate(self, business: Business, payment: Payment) -> Verdict:
         registration = business.registration

@@ -19,11 +19,12 @@ C2B = "c2b"
 
 @dataclass(frozen=True)
 class Parcel:
-    """One piece of news. `kind` is STK for callbacks of prompts, C2B for confirmations."""
+    """One piece of news. `kind` is STK for callbacks of prompts, C2B for confirmations; `gate` opens when it may go."""
 
     kind: str
     url: str
     body: dict[str, object]
+    gate: threading.Event | None = None
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,8 @@ class Delivery:
 
     def post(self, parcel: Parcel) -> Answer:
         """Post now and wait for the answer; again after a bad answer only if `redeliver` is set."""
+        if parcel.gate is not None:
+            parcel.gate.wait(ANSWER_SECONDS)
         for _ in range(1 + (REDELIVERIES_MAX if self.redeliver else 0)):
             answer = self._poster.post_json(parcel.url, parcel.body, timeout_seconds=ANSWER_SECONDS)
             self.log.append(Delivered(parcel, answer))

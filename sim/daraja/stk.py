@@ -7,7 +7,7 @@ import secrets
 import threading
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sim.daraja import outcomes, rules
@@ -36,6 +36,7 @@ class Checkout:
     payment: Payment | None = None
     answered: bool = False
     told: bool = False
+    gate: threading.Event = field(default_factory=threading.Event)
 
     @property
     def msisdn(self) -> str:
@@ -131,7 +132,8 @@ class Express:
         for hook in self.after_prompt:
             hook(checkout)
         if self.callback_first:
-            self._answered(checkout)
+            checkout.gate.set()
+        self._answered(checkout)
         answer = {
             "MerchantRequestID": checkout.merchant_request_id,
             "CheckoutRequestID": checkout.checkout_request_id,
@@ -139,7 +141,7 @@ class Express:
             "ResponseDescription": "Success. Request accepted for processing",
             "CustomerMessage": "Success. Request accepted for processing",
         }
-        return json_reply(200, answer, lambda: self._answered(checkout))
+        return json_reply(200, answer, checkout.gate.set)
 
     def query(self, app: App, body: Mapping[str, object]) -> Reply:
         """Handle the status query; an open prompt is an HTTP 500 that means *pending* (reference payments.md §1.3)."""
@@ -235,14 +237,14 @@ class Express:
         self._tell(checkout)
 
     def _tell(self, checkout: Checkout) -> None:
-        """Send the news once both are true: the prompt has ended, and whoever asked for it has had an answer."""
+        """Send the news once the prompt has ended and the request has its answer; the gate opens when that is out."""
         with self._lock:
             if checkout.told or not checkout.answered or checkout.result_code is None:
                 return
             checkout.told = True
-        self._delivery.send(Parcel(STK, checkout.push.callback_url, self.callback_body(checkout)))
+        self._delivery.send(Parcel(STK, checkout.push.callback_url, self.callback_body(checkout), checkout.gate))
         if checkout.payment is not None and self.confirmations:
-            self._c2b.confirm(checkout.business, checkout.payment)
+            self._c2b.confirm(checkout.business, checkout.payment, gate=checkout.gate)
 
 
 def metadata(payment: Payment, amount_minor: int) -> list[dict[str, object]]:

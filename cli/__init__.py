@@ -1,0 +1,1 @@
+"""`duka …`: the commands for people who run an installation."""

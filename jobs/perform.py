@@ -1,0 +1,215 @@
+"""Keep one promise: the only place that knows about retries, giving up, and exceptions nobody expected.
+
+    read    transaction: lock the promise, look at the present state; nothing to do → kept
+    act     no transaction: ask the world
+    record  transaction: lock the promise again; no longer open → another worker was faster, change nothing
+
+Whatever dies in between, the lease ends and the promise is carried again.
+"""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import select
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from core import outbox
+from core.errors import GatewayDown, GatewayFailure, GatewayRefused, OutcomeUnknown
+from core.logs import clean_text
+from core.outbox import ERROR_LENGTH_MAX, JOB_SECONDS_MAX, LEASE_SECONDS, Promise
+from core.roles import SYSTEM
+from core.tasks import Task
+from core.uow import UnitOfWork
+from jobs.job import AnyJob, Decision, Postpone, Verdict
+from jobs.lanes import BUSY_PAUSE_MILLISECONDS, lanes_at
+
+if TYPE_CHECKING:
+    from core.app import App
+
+BATCH_SECONDS_MAX = JOB_SECONDS_MAX
+"""A batch starts no further promise after so long; the rest is due again at once, for whoever is free."""
+FRAMES_LOGGED_MAX = 6
+assert BATCH_SECONDS_MAX + JOB_SECONDS_MAX < LEASE_SECONDS, "the last promise of a batch must end within its lease"
+
+log = structlog.get_logger()
+Jobs = Mapping[type[Task], AnyJob]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What must be known of a promise before its tenant's visit can be opened."""
+
+    id: int
+    tenant_id: int
+    kind: str
+    lane: str | None
+
+
+def perform(app: App, jobs: Jobs, promise_id: int) -> None:
+    """Keep one promise, or put on record why not. Raises nothing that is an `Exception`."""
+    perform_batch(app, jobs, [promise_id])
+
+
+def perform_batch(app: App, jobs: Jobs, promise_ids: Sequence[int]) -> None:
+    """Keep several, one after another, in the order given. One that fails does not hinder the next."""
+    started = time.monotonic()
+    heads: list[Head] = []
+    with guard(lambda error: log.error("promises.unread", promises=list(promise_ids), error=describe(error))):
+        heads = _heads(app, promise_ids)
+    for position, head in enumerate(heads):
+        if time.monotonic() - started > BATCH_SECONDS_MAX:
+            _give_back(app, heads[position:])
+            return
+        with (
+            structlog.contextvars.bound_contextvars(promise=head.id, tenant=head.tenant_id, kind=head.kind),
+            guard(partial(_failed, app, head)),
+            lanes_at(app.settings.redis.url).hold(head.tenant_id, head.lane) as free,
+        ):
+            if free:
+                _keep(app, jobs, head)
+            else:
+                _postpone(app, [head], timedelta(milliseconds=BUSY_PAUSE_MILLISECONDS))
+
+
+@contextmanager
+def guard(on_error: Callable[[Exception], None]) -> Iterator[None]:
+    """Hand what nobody expected to `on_error` instead of dying of it. Everything that must survive bugs passes here."""
+    try:
+        yield
+    except Exception as error:  # noqa: BLE001 (the one place: a bug in one promise or sweep must not stop the others)
+        on_error(error)
+
+
+def describe(error: BaseException) -> str:
+    """An exception in one line without secrets: class and message, clipped. SQL and its parameters are left out."""
+    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
+    message = next(iter(str(cause).strip().splitlines()), "")
+    return clean_text(f"{type(error).__name__}: {message}")[:ERROR_LENGTH_MAX]
+
+
+def frames(error: BaseException) -> list[str]:
+    """Where it happened: the innermost frames as `file:line function`, no values."""
+    inner = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
+    return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in inner]
+
+
+def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:
+    with app.work(None, SYSTEM) as uow:
+        rows = uow.session.execute(
+            select(Promise.id, Promise.tenant_id, Promise.kind, Promise.lane).where(Promise.id.in_(promise_ids))
+        )
+        found = {row.id: Head(row.id, row.tenant_id, row.kind, row.lane) for row in rows}
+    return [found[promise_id] for promise_id in dict.fromkeys(promise_ids) if promise_id in found]
+
+
+def _keep(app: App, jobs: Jobs, head: Head) -> None:
+    with app.work(head.tenant_id, SYSTEM) as uow:
+        row = outbox.lock(uow.session, head.id)
+        if row is None:
+            return
+        task = row.task
+        job = jobs[type(task)]
+        plan = job.read(uow, task)
+        if plan is None:
+            outbox.settle(row, uow.now)
+            return
+    try:
+        result = job.act(app.world(head.tenant_id), plan)
+    except GatewayFailure as error:
+        _decide(app, head, job, task, plan, error)
+        return
+    with app.work(head.tenant_id, SYSTEM) as uow:
+        row = outbox.lock(uow.session, head.id)
+        if row is None:
+            return
+        job.record(uow, task, plan, result)
+        outbox.settle(row, uow.now)
+    log.info("promise.kept")
+
+
+def _decide(app: App, head: Head, job: AnyJob, task: Task, plan: Any, error: GatewayFailure) -> None:
+    """The world did not do as asked: let the job choose, and put the choice on record in the same transaction."""
+    text = describe(error)
+    with app.work(head.tenant_id, SYSTEM) as uow:
+        row = outbox.lock(uow.session, head.id)
+        if row is None:
+            return
+        parks = not (job.patient and isinstance(error, GatewayDown | OutcomeUnknown))
+        decision = _choose(uow, job, task, plan, error)
+        parked = _apply(uow, row, decision, text, parks=parks)
+        attempts = row.attempts
+    report = log.error if parked else log.warning
+    choice = "postpone" if isinstance(decision, Postpone) else decision.value
+    report("promise.parked" if parked else "promise.unkept", error=text, decision=choice, attempts=attempts)
+
+
+def _choose(uow: UnitOfWork, job: AnyJob, task: Task, plan: Any, error: GatewayFailure) -> Decision:
+    match error:
+        case GatewayDown():
+            return job.down(uow, task, plan, error)
+        case GatewayRefused():
+            return job.refused(uow, task, plan, error)
+        case OutcomeUnknown():
+            return job.unsure(uow, task, plan, error)
+    raise error
+
+
+def _apply(uow: UnitOfWork, row: Promise, decision: Decision, text: str, *, parks: bool) -> bool:
+    """True when the promise is parked now."""
+    parked = False
+    match decision:
+        case Postpone(until=until):
+            outbox.postpone(row, until)
+            row.last_error = text
+        case Verdict.DONE:
+            outbox.settle(row, uow.now)
+        case Verdict.RETRY:
+            parked = outbox.retry_later(row, uow.now, text, parks=parks)
+        case Verdict.PARK:
+            outbox.park(row, uow.now, text)
+            parked = True
+    if parked:
+        uow.record("promise.parked", row, kind=row.kind, error=text)
+    return parked
+
+
+def _failed(app: App, head: Head, error: Exception) -> None:
+    """Nobody expected this: note it on the promise, in a transaction of its own. A database that is away is no bug."""
+    text = describe(error)
+    away = isinstance(error, OperationalError | InterfaceError | PoolTimeout)
+    log.error("promise.no_database" if away else "promise.bug", error=text, frames=frames(error))
+    try:
+        with app.work(head.tenant_id, SYSTEM) as uow:
+            row = outbox.lock(uow.session, head.id)
+            if row is None:
+                return
+            parked = _apply(uow, row, Verdict.RETRY, text, parks=not away)
+        if parked:
+            log.error("promise.parked", error=text)
+    except SQLAlchemyError as again:
+        log.error("promise.left_to_its_lease", error=describe(again))
+
+
+def _give_back(app: App, heads: Sequence[Head]) -> None:
+    with guard(lambda error: log.error("promises.left_to_their_lease", error=describe(error))):
+        _postpone(app, heads, timedelta(0))
+        log.info("promises.given_back", promises=[head.id for head in heads])
+
+
+def _postpone(app: App, heads: Sequence[Head], pause: timedelta) -> None:
+    with app.work(None, SYSTEM) as uow:
+        for head in heads:
+            row = outbox.lock(uow.session, head.id)
+            if row is not None:
+                outbox.postpone(row, uow.now + pause)

@@ -1,0 +1,90 @@
+"""The composition root: settings → engine, clock, worlds per tenant. The only place that commits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+from sqlalchemy import Engine
+from sqlalchemy.orm import Session, sessionmaker
+
+# Capabilities are imported for their tables: whoever opens an app knows the whole schema.
+from core import catalog, customers, ledger, messaging, network, payments, purchases, subscriptions, tenants, vouchers
+from core.adapters.doorbell import Doorbell
+from core.adapters.registry import Connections, build_world
+from core.clock import Clock, SystemClock
+from core.config import Settings, load
+from core.db import Base, make_engine, vault
+from core.ports import World
+from core.roles import SYSTEM, Actor
+from core.uow import UnitOfWork, bind_tenant
+
+CAPABILITIES = (
+    tenants, messaging, customers, catalog, ledger, subscriptions, network, payments, purchases, vouchers,
+)  # fmt: skip
+METADATA = Base.metadata
+
+
+@dataclass
+class App:
+    """One process's hold on everything. Cheap to open, safe to share between threads."""
+
+    settings: Settings
+    clock: Clock
+    engine: Engine
+    doorbell: Doorbell
+    sessions: sessionmaker[Session]
+    connections: Connections
+    worlds: dict[int, tuple[int, World]] = field(default_factory=dict)
+
+    @contextmanager
+    def work(self, tenant_id: int | None, actor: Actor = SYSTEM) -> Iterator[UnitOfWork]:
+        """One visit, one transaction: commits when the block ends, rolls back when it raises; then rings the bell."""
+        with self.sessions() as session:
+            bind_tenant(session, tenant_id)
+            with session.begin():
+                uow = UnitOfWork(session, tenant_id, actor, self.clock.now())
+                session.connection()  # on SQLite this takes the write lock before anything is read
+                yield uow
+        if uow.promised_now:
+            self.doorbell.ring()
+
+    def world(self, tenant_id: int) -> World:
+        """The outside as this tenant has configured it; rebuilt when the settings have changed."""
+        with self.work(tenant_id) as uow:
+            version = tenants.current(uow).settings_version
+            known = self.worlds.get(tenant_id)
+            if known is not None and known[0] == version:
+                return known[1]
+            settings = tenants.settings_of(uow)
+            currency = tenants.current(uow).currency
+            callbacks = {
+                company: f"{self.settings.public_url.rstrip('/')}/hooks/{company}/{tenants.door_url_secret(uow, 'hooks')}"
+                for company in ("daraja",)
+            }
+        world = build_world(settings.model_dump(), currency, callbacks, self.connections)
+        self.worlds[tenant_id] = (version, world)
+        return world
+
+    def close(self) -> None:
+        """Let go of connections."""
+        self.connections.close()
+        self.doorbell.close()
+        self.engine.dispose()
+
+
+def open_app(settings: Settings | None = None, *, clock: Clock | None = None) -> App:
+    """Put the parts together. Raises `ConfigError`; touches neither database nor Redis yet."""
+    settings = settings or load()
+    clock = clock or SystemClock()
+    vault.unlock([key.strip() for key in settings.secrets.key.split(",") if key.strip()])
+    engine = make_engine(settings.database.url)
+    return App(
+        settings=settings,
+        clock=clock,
+        engine=engine,
+        doorbell=Doorbell(settings.redis.url),
+        sessions=sessionmaker(engine, expire_on_commit=False),
+        connections=Connections.open(engine, settings.redis.url, clock),
+    )

@@ -1,0 +1,142 @@
+"""Tables, engines and the types that cross the border to the database.
+
+SQLite (WAL, immediate transactions) and PostgreSQL 15+ (psycopg 3) are equals; only this module and `core/app.py` know which.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, LargeBinary, MetaData, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+SQLITE_BUSY_SECONDS = 10
+POOL_SIZE = 5
+POOL_OVERFLOW_MAX = 5
+
+
+class Instant(TypeDecorator[datetime]):
+    """A moment in UTC. Naive datetimes are refused on the way in; SQLite gets ISO text that sorts by time."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a naive datetime may not reach the database")
+        value = value.astimezone(UTC)
+        return value.replace(tzinfo=None) if dialect.name == "sqlite" else value
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+class Vault:
+    """Encrypts what must not lie readable in the database. The first key encrypts, all of them decrypt (rotation)."""
+
+    def __init__(self) -> None:
+        self._keys: MultiFernet | None = None
+
+    def unlock(self, keys: list[str]) -> None:
+        self._keys = MultiFernet([Fernet(key.encode()) for key in keys])
+
+    def seal(self, text: str) -> bytes:
+        return self._opened().encrypt(text.encode())
+
+    def open(self, sealed: bytes) -> str:
+        try:
+            return self._opened().decrypt(sealed).decode()
+        except InvalidToken as error:
+            raise RuntimeError("secrets.key does not fit this database: was it replaced without rotation?") from error
+
+    def _opened(self) -> MultiFernet:
+        if self._keys is None:
+            raise RuntimeError("the vault is locked: secrets.key was not loaded")
+        return self._keys
+
+
+vault = Vault()
+
+
+class Sealed(TypeDecorator[str]):
+    """Text that is encrypted at rest: router passwords, gateway keys, RADIUS secrets."""
+
+    impl = LargeBinary
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
+        return None if value is None else vault.seal(value)
+
+    def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
+        return None if value is None else vault.open(value)
+
+
+Id = BigInteger().with_variant(Integer, "sqlite")
+"""Row ids: 64 bit everywhere; SQLite only counts up by itself when the type is called INTEGER."""
+
+pk = Annotated[int, mapped_column(Id, primary_key=True)]
+
+
+class Base(DeclarativeBase):
+    """All tables. Every constraint has a name, so that migrations can speak of it."""
+
+    metadata = MetaData(
+        naming_convention={
+            "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+            "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+            "ck": "ck_%(table_name)s_%(constraint_name)s",
+            "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+            "pk": "pk_%(table_name)s",
+        }
+    )
+    type_annotation_map = {datetime: Instant(), int: BigInteger()}  # noqa: RUF012 (SQLAlchemy's own form)
+
+
+class TenantOwned:
+    """Rows of one ISP. The unit of work stamps them and hides everybody else's."""
+
+    tenant_id: Mapped[int] = mapped_column(Id, index=True)
+
+
+def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
+    """An engine for `database.url`. Creates the folder of a SQLite file; raises nothing until first used."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        if parsed.drivername == "postgresql":
+            parsed = parsed.set(drivername="postgresql+psycopg")
+        return create_engine(
+            parsed, pool_size=pool_size, max_overflow=POOL_OVERFLOW_MAX, pool_pre_ping=True, pool_recycle=1800
+        )
+    if parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin_immediate)
+    return engine
+
+
+def _set_up_sqlite(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # we say BEGIN ourselves
+    cursor = connection.cursor()
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_immediate(connection: Any) -> None:
+    """Take the write lock first: a transaction that starts reading and then writes would fail instead of wait."""
+    connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("only_reads") else "BEGIN IMMEDIATE")

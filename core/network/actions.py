@@ -1,0 +1,220 @@
+"""Keeping routers, and answering what RADIUS asks."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+
+from core import tenants
+from core.customers import Device
+from core.errors import Refusal
+from core.network.models import Router, Sighting
+from core.network.policy import Entitlement, NasClient
+from core.ports import RouterAddress, RouterHealth
+from core.radius_tables import nas, radcheck, radius_nas, radius_quota, radreply
+from core.roles import Can, customers_may, requires, system_only
+from core.subscriptions import Subscription
+from core.texts import one_line
+from core.uow import UnitOfWork
+
+WAITING_WINDOW = timedelta(minutes=10)
+SECRET_BYTES = 18
+
+
+class NoSuchRouter(Refusal):
+    """There is no such router."""
+
+
+class RouterExists(Refusal):
+    """There is a router with this name or address already."""
+
+
+class BadAddress(Refusal):
+    """This is not an IP address."""
+
+
+@requires(Can.MANAGE_ROUTERS)
+def add_router(
+    uow: UnitOfWork, *, name: str, host: str, username: str, password: str, nas_address: str, site_id: int | None = None,
+    api_port: int = 8729, api_tls: bool = True, hotspot_server: str = "", coa_port: int = 3799,
+    radius_secret: str | None = None, mac_auth_password: str | None = None,
+) -> Router:  # fmt: skip
+    """Register a router and make it a RADIUS client at once. Secrets are made here unless given."""
+    try:
+        address = str(ipaddress.ip_address(nas_address))
+    except ValueError as error:
+        raise BadAddress(address=nas_address[:60]) from error
+    taken = uow.session.execute(select(nas.c.id).where(nas.c.nasname == address)).first()
+    if taken or uow.session.scalar(select(Router.id).where(Router.name == name)):
+        raise RouterExists(name=name, address=address)
+    made = uow.add(
+        Router(
+            site_id=site_id, name=one_line(name, 40), host=host, api_port=api_port, api_tls=api_tls, username=username,
+            password=password, hotspot_server=hotspot_server, nas_address=address, coa_port=coa_port, added_at=uow.now,
+            radius_secret=radius_secret or secrets.token_urlsafe(SECRET_BYTES),
+            mac_auth_password=mac_auth_password or secrets.token_urlsafe(SECRET_BYTES),
+        )
+    )  # fmt: skip
+    uow.session.execute(
+        insert(nas).values(nasname=address, shortname=made.name[:32], secret=made.radius_secret, description="duka")
+    )
+    uow.session.execute(
+        insert(radius_nas).values(
+            nasname=address, tenant_id=uow.tenant, router_id=made.id, realm=tenants.current(uow).realm,
+            mac_auth_password=made.mac_auth_password,
+        )
+    )  # fmt: skip
+    uow.record("router.added", made, name=made.name)
+    return made
+
+
+@requires(Can.MANAGE_ROUTERS)
+def remove_router(uow: UnitOfWork, what: Router) -> None:
+    """Forget a router: its packets are no longer answered."""
+    uow.session.execute(delete(nas).where(nas.c.nasname == what.nas_address))
+    uow.session.execute(delete(radius_nas).where(radius_nas.c.router_id == what.id))
+    uow.session.execute(delete(Sighting).where(Sighting.router_id == what.id))
+    uow.record("router.removed", what, name=what.name)
+    uow.session.delete(what)
+
+
+@customers_may
+def routers(uow: UnitOfWork) -> Sequence[Router]:
+    """This ISP's routers."""
+    return uow.session.scalars(select(Router).order_by(Router.id)).all()
+
+
+@system_only
+def all_routers(uow: UnitOfWork) -> Sequence[tuple[int, int]]:
+    """(tenant id, router id) of every router, for the clock."""
+    return [(row.tenant_id, row.id) for row in uow.session.execute(select(Router.tenant_id, Router.id))]
+
+
+@system_only
+def router(uow: UnitOfWork, router_id: int) -> Router:
+    """A router by id."""
+    found = uow.session.get(Router, router_id)
+    if found is None:
+        raise NoSuchRouter(id=router_id)
+    return found
+
+
+@requires(Can.MANAGE_ROUTERS)
+def find_router(uow: UnitOfWork, name: str) -> Router:
+    """A router by name."""
+    found = uow.session.scalar(select(Router).where(Router.name == name))
+    if found is None:
+        raise NoSuchRouter(name=name)
+    return found
+
+
+@system_only
+def address_of(uow: UnitOfWork, what: Router) -> RouterAddress:
+    """How the adapters reach it."""
+    return RouterAddress(
+        router_id=what.id, name=what.name, host=what.host, api_port=what.api_port, api_tls=what.api_tls,
+        username=what.username, password=what.password, hotspot_server=what.hotspot_server,
+        mac_auth_password=what.mac_auth_password, coa_port=what.coa_port, radius_secret=what.radius_secret,
+    )  # fmt: skip
+
+
+@system_only
+def router_up(uow: UnitOfWork, router_id: int, health: RouterHealth | None = None) -> None:
+    """It answered."""
+    found = router(uow, router_id)
+    if found.down_since is not None:
+        uow.record("router.up", found, seconds_down=int((uow.now - found.down_since).total_seconds()))
+    found.up_at, found.down_since = uow.now, None
+    found.trouble = one_line("; ".join(health.problems), 200) or None if health else found.trouble
+
+
+@system_only
+def router_down(uow: UnitOfWork, router_id: int, error: str) -> None:
+    """It did not answer."""
+    found = router(uow, router_id)
+    if found.down_since is None:
+        found.down_since = uow.now
+        uow.record("router.down", found, error=one_line(error, 200))
+    found.trouble = one_line(error, 200)
+
+
+@system_only
+def nas_clients(uow: UnitOfWork) -> list[NasClient]:
+    """Every router that RADIUS answers, from the rows that FreeRADIUS reads too."""
+    rows = uow.session.execute(
+        select(nas.c.nasname, nas.c.secret, radius_nas).join(radius_nas, radius_nas.c.nasname == nas.c.nasname)
+    )
+    return [
+        NasClient(
+            row.nasname, row.secret, row.tenant_id, row.router_id, row.realm, row.mac_auth_password,
+            row.demands_message_authenticator,
+        )
+        for row in rows
+    ]  # fmt: skip
+
+
+@system_only
+def entitlement(uow: UnitOfWork, user: str) -> Entitlement | None:
+    """The rows of a user name (as the tables key it), with what is left of its quota right now. None: no rows, no access."""
+    check = uow.session.execute(select(radcheck.c.attribute, radcheck.c.value).where(radcheck.c.username == user)).all()
+    if not check:
+        return None
+    reply = uow.session.execute(select(radreply.c.attribute, radreply.c.value).where(radreply.c.username == user)).all()
+    quota = uow.session.execute(
+        select(radius_quota.c.metered, Subscription.quota_bytes, Subscription.used_bytes)
+        .join(Subscription, Subscription.id == radius_quota.c.subscription_id)
+        .where(radius_quota.c.username == user)
+    ).first()
+    known = quota is not None and (not quota.metered or quota.quota_bytes is not None)
+    remaining = None
+    if quota is not None and quota.metered and quota.quota_bytes is not None:
+        remaining = max(quota.quota_bytes - quota.used_bytes, 0)
+    return Entitlement(
+        check={name: value for name, value in check}, reply={name: value for name, value in reply},
+        remaining_bytes=remaining, quota_known=known,
+    )  # fmt: skip
+
+
+@system_only
+def seen(uow: UnitOfWork, router_id: int, mac: str) -> None:
+    """A device knocked at a router."""
+    dialect = uow.session.get_bind().dialect.name
+    statement = (postgres_insert if dialect == "postgresql" else sqlite_insert)(Sighting).values(
+        tenant_id=uow.tenant, router_id=router_id, mac=mac, seen_at=uow.now
+    )
+    uow.session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["router_id", "mac"], set_={"seen_at": statement.excluded.seen_at}
+        )
+    )
+
+
+@customers_may
+def waiting_devices(uow: UnitOfWork, limit: int = 20) -> list[tuple[str, str]]:
+    """`(MAC, router name)` of devices that knocked within ten minutes and belong to nobody, latest first."""
+    rows = uow.session.execute(
+        select(Sighting.mac, Router.name)
+        .join(Router, Router.id == Sighting.router_id)
+        .outerjoin(Device, (Device.mac == Sighting.mac) & (Device.released_at.is_(None)))
+        .where(Sighting.seen_at > uow.now - WAITING_WINDOW, Device.id.is_(None))
+        .order_by(Sighting.seen_at.desc(), Sighting.id.desc())
+        .limit(limit)
+    )
+    unique: dict[str, str] = {}
+    for mac, name in rows:
+        unique.setdefault(mac, name)
+    return list(unique.items())
+
+
+@system_only
+def remember_message_authenticator(uow: UnitOfWork, router_id: int) -> None:
+    """This router signs its requests: from now on unsigned ones are not believed (CVE-2024-3596)."""
+    uow.session.execute(
+        update(radius_nas).where(radius_nas.c.router_id == router_id).values(demands_message_authenticator=True)
+    )

@@ -1,0 +1,302 @@
+"""The outside world on one page: what we need of it, in our words.
+
+Adapters implement these Protocols; `World` is what a job's `act` is handed. Every call may raise the three failures of
+`core.errors` (`GatewayDown`, `GatewayRefused`, `OutcomeUnknown`) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from core.money import Money
+from core.phone import Msisdn
+
+# ---- messages ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sms:
+    """One text for one phone. `link_id` ties a reply to a premium message."""
+
+    to: Msisdn
+    text: str
+    link_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SmsAccepted:
+    """The gateway took it. `cost_micro` is in millionths of the currency unit, None when not told."""
+
+    external_id: str
+    cost_micro: int | None = None
+
+
+class SmsRejected(Exception):
+    """The gateway will not deliver this text. `reason` is one of REASONS; `final` says whether trying later is pointless."""
+
+    REASONS = ("bad_number", "opted_out", "no_balance", "sender", "held", "no_route", "gateway")
+
+    def __init__(self, reason: str, *, final: bool, code: str = "") -> None:
+        assert reason in self.REASONS
+        super().__init__(f"{reason} ({code})")
+        self.reason, self.final, self.code = reason, final, code
+
+
+class SmsGateway(Protocol):
+    def send(self, sms: Sms) -> SmsAccepted:
+        """Hand over one SMS. Raises `SmsRejected` for a verdict on this recipient."""
+        ...
+
+    def balance(self) -> Money:
+        """What is left on the account."""
+        ...
+
+
+# ---- money -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A request on the payer's phone. `reference` (≤ 12 characters) is our payment's code and is shown to the payer."""
+
+    payer: Msisdn
+    amount: Money
+    reference: str
+    description: str
+    callback_url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompted:
+    """The company accepted to ask. `request_id` is how callbacks and status queries name it."""
+
+    request_id: str
+    merchant_request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """Money arrived. `receipt_no` is the company's own number, None when only a status query said so.
+
+    `request_id` names our prompt; `account` is what the payer typed (Paybill) or our reference; `payer` is absent, or
+    given as the company gives it in `payer_hint` (a mask or a SHA-256). `first_name` is for the receipt text only.
+    """
+
+    receipt_no: str | None
+    amount: Money
+    request_id: str | None = None
+    account: str | None = None
+    payer: Msisdn | None = None
+    payer_hint: str | None = None
+    first_name: str | None = None
+    paid_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NotPaid:
+    """The company says this prompt brought no money. A hint, never a fact: closes nothing.
+
+    `why`: cancelled · no_answer · low_balance · wrong_pin · limit · busy · expired · repeat · locked · configuration · other.
+    """
+
+    request_id: str
+    why: str
+    code: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StillOpen:
+    """The payer has not answered yet."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ConfirmedByQuery:
+    """Asked about this prompt, the company says that it was paid, but names neither amount nor receipt.
+
+    Good reason to wait for the receipt (and to tell somebody when it does not come), not enough to enter money.
+    """
+
+    request_id: str
+
+
+Outcome = Paid | NotPaid | StillOpen | ConfirmedByQuery
+
+
+class UnreadableCallback(Exception):
+    """The bytes are not something this company sends. Kept, shown to the owner, changes nothing."""
+
+
+class PaymentGateway(Protocol):
+    name: str
+
+    def prompt(self, prompt: Prompt) -> Prompted:
+        """Ask the phone. `GatewayDown`: surely not asked. `OutcomeUnknown`: perhaps asked, find out. `GatewayRefused`: no."""
+        ...
+
+    def status(self, request_id: str) -> Outcome:
+        """Ask about a prompt: `StillOpen`, `ConfirmedByQuery`, or a `NotPaid` that is only a hint. Never `Paid`."""
+        ...
+
+    def read_callback(self, body: bytes) -> Outcome:
+        """Understand a callback without any network. Raises `UnreadableCallback`."""
+        ...
+
+    def ping(self) -> None:
+        """Are the keys good and the company there? For the doctor."""
+        ...
+
+
+# ---- access ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What one user name may do now. `allowed=False` means: no rows at all, every request is rejected.
+
+    `username` as the RADIUS tables key it (MAC upper case with colons, `@realm` behind it for further tenants).
+    Rates are in kbit/s seen from the customer; None is unlimited. `subscription_id` is where used bytes are counted.
+    """
+
+    username: str
+    allowed: bool
+    expires_at: datetime | None = None
+    upload_kbps: int | None = None
+    download_kbps: int | None = None
+    subscription_id: int | None = None
+    metered: bool = False
+    interim_seconds: int = 300
+    reason: str = ""
+
+
+class AccessBackend(Protocol):
+    def apply(self, accesses: Sequence[Access]) -> None:
+        """Make the RADIUS rows say exactly this, all or nothing. Repeats are harmless."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RouterAddress:
+    """How to reach one router's API, its CoA port, and what identifies us there."""
+
+    router_id: int
+    name: str
+    host: str
+    api_port: int
+    api_tls: bool
+    username: str
+    password: str
+    hotspot_server: str
+    mac_auth_password: str
+    coa_port: int
+    radius_secret: str
+
+
+@dataclass(frozen=True, slots=True)
+class HostRow:
+    """A device the hotspot sees (not a sign of payment)."""
+
+    mac: str
+    address: str
+    to_address: str
+    server: str
+    authorized: bool
+    bypassed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ActiveRow:
+    """A device that is on the network now."""
+
+    mac: str
+    user: str
+    address: str
+    session_time_left_seconds: int | None
+    limit_bytes_total: int | None
+    uptime_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouterHealth:
+    """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable."""
+
+    identity: str
+    version: str
+    board: str
+    uptime_seconds: int
+    clock_skew_seconds: int | None
+    active_count: int
+    problems: list[str] = field(default_factory=list)
+
+
+class Hotspot(Protocol):
+    """One router's hotspot, over its API. After every write it reads back; a `!trap` is a failed write."""
+
+    def let_in(self, router: RouterAddress, mac: str, *, refresh: bool = False) -> ActiveRow | None:
+        """Put a paid device online now. None: it is not at this router (it will be let in when it comes).
+
+        `refresh` ends a running session first, so that new limits take hold. Raises `GatewayRefused` with the router's
+        words when it says no for a reason that repeating does not cure.
+        """
+        ...
+
+    def throw_out(self, router: RouterAddress, mac: str) -> bool:
+        """End its session. True when one was there."""
+        ...
+
+    def waiting(self, router: RouterAddress) -> list[HostRow]:
+        """Devices seen but not let in."""
+        ...
+
+    def online(self, router: RouterAddress) -> list[ActiveRow]:
+        """Devices that are on the network."""
+        ...
+
+    def probe(self, router: RouterAddress, now: datetime) -> RouterHealth:
+        """Does it answer, and is it set up as we need it?"""
+        ...
+
+    def set_up(
+        self, router: RouterAddress, radius_host: str, auth_port: int, acct_port: int, src_address: str = ""
+    ) -> list[str]:
+        """Make its hotspot ask our RADIUS server. Harmless to repeat; returns what was changed, as sentences."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SessionRef:
+    """A running session as its accounting named it (radius.md §3)."""
+
+    username: str
+    session_id: str
+    framed_ip: str
+
+
+class ChangeOfAuthorization(Protocol):
+    def disconnect(self, router: RouterAddress, session: SessionRef) -> bool:
+        """Ask the router to end a session. False on NAK. An ACK is not proof: read back."""
+        ...
+
+    def change(
+        self, router: RouterAddress, session: SessionRef, *, rate: str | None, session_timeout_seconds: int | None
+    ) -> bool:
+        """Send new limits to a running session. False on NAK."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """Everything outside, for one tenant. `payments` by company name; `sms` is None while no gateway is set up."""
+
+    sms: SmsGateway | None
+    payments: dict[str, PaymentGateway]
+    access: AccessBackend
+    hotspot: Hotspot
+    coa: ChangeOfAuthorization
+    callback_urls: dict[str, str] = field(default_factory=dict)
+    """By company: the address at which we want to be called back; `?p=<reference>` is appended per prompt."""

@@ -1,0 +1,35 @@
+"""Orders: a package somebody wants, until it is paid for and handed over."""
+
+from core.purchases.actions import (
+    NoWayToPay,
+    Order,
+    ask_again,
+    buy,
+    buy_at,
+    cancel,
+    claim,
+    complete,
+    last_completed,
+    money_arrived,
+    not_paid,
+    prompt_refused,
+    purchase,
+)
+from core.purchases.models import Purchase
+
+__all__ = [
+    "NoWayToPay",
+    "Order",
+    "Purchase",
+    "ask_again",
+    "buy",
+    "buy_at",
+    "cancel",
+    "claim",
+    "complete",
+    "last_completed",
+    "money_arrived",
+    "not_paid",
+    "prompt_refused",
+    "purchase",
+]

@@ -1,0 +1,144 @@
+"""The tables RADIUS servers read and write: stock FreeRADIUS 3.2 columns, and two of ours beside them.
+
+Plain tables, not capabilities: the embedded server, FreeRADIUS and the `radius_rows` adapter all speak SQL to them.
+User names are MACs in upper case with colons; further tenants of one installation append `@<realm>` (decision 0009).
+Source: FreeRADIUS raddb/mods-config/sql/main/postgresql/schema.sql; radius.md §4.1, §4.7.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import INET
+
+from core.db import Base, Id, Instant
+
+_Address = Text().with_variant(INET, "postgresql")
+
+
+def _attributes(name: str, owner: str, operator: str) -> Table:
+    return Table(
+        name,
+        Base.metadata,
+        Column("id", Id, primary_key=True),
+        Column(owner, Text, nullable=False, server_default=""),
+        Column("attribute", Text, nullable=False, server_default=""),
+        Column("op", String(2), nullable=False, server_default=operator),
+        Column("value", Text, nullable=False, server_default=""),
+        Index(f"ix_{name}_{owner}", owner, "attribute"),
+    )
+
+
+radcheck = _attributes("radcheck", "username", "==")
+radreply = _attributes("radreply", "username", "=")
+radgroupcheck = _attributes("radgroupcheck", "groupname", "==")
+radgroupreply = _attributes("radgroupreply", "groupname", "=")
+
+radusergroup = Table(
+    "radusergroup",
+    Base.metadata,
+    Column("id", Id, primary_key=True),
+    Column("username", Text, nullable=False, server_default=""),
+    Column("groupname", Text, nullable=False, server_default=""),
+    Column("priority", Integer, nullable=False, server_default="0"),
+    Index("ix_radusergroup_username", "username"),
+)
+
+radacct = Table(
+    "radacct",
+    Base.metadata,
+    Column("radacctid", Id, primary_key=True),
+    Column("acctsessionid", Text, nullable=False),
+    Column("acctuniqueid", Text, nullable=False),
+    Column("username", Text),
+    Column("groupname", Text),
+    Column("realm", Text),
+    Column("nasipaddress", _Address, nullable=False),
+    Column("nasportid", Text),
+    Column("nasporttype", Text),
+    Column("acctstarttime", Instant),
+    Column("acctupdatetime", Instant),
+    Column("acctstoptime", Instant),
+    Column("acctinterval", BigInteger),
+    Column("acctsessiontime", BigInteger),
+    Column("acctauthentic", Text),
+    Column("connectinfo_start", Text),
+    Column("connectinfo_stop", Text),
+    Column("acctinputoctets", BigInteger),
+    Column("acctoutputoctets", BigInteger),
+    Column("calledstationid", Text),
+    Column("callingstationid", Text),
+    Column("acctterminatecause", Text),
+    Column("servicetype", Text),
+    Column("framedprotocol", Text),
+    Column("framedipaddress", _Address),
+    Column("framedipv6address", _Address),
+    Column("framedipv6prefix", _Address),
+    Column("framedinterfaceid", Text),
+    Column("delegatedipv6prefix", _Address),
+    Column("class", Text),
+    UniqueConstraint("acctuniqueid", name="uq_radacct_acctuniqueid"),
+    Index(
+        "ix_radacct_open_username",
+        "username",
+        postgresql_where=text("acctstoptime IS NULL"),
+        sqlite_where=text("acctstoptime IS NULL"),
+    ),
+    Index(
+        "ix_radacct_open_nas",
+        "nasipaddress",
+        postgresql_where=text("acctstoptime IS NULL"),
+        sqlite_where=text("acctstoptime IS NULL"),
+    ),
+    Index("ix_radacct_username_start", "username", "acctstarttime"),
+)
+
+radpostauth = Table(
+    "radpostauth",
+    Base.metadata,
+    Column("id", Id, primary_key=True),
+    Column("username", Text, nullable=False),
+    Column("pass", Text),
+    Column("reply", Text),
+    Column("calledstationid", Text),
+    Column("callingstationid", Text),
+    Column("authdate", Instant, nullable=False),
+    Column("class", Text),
+)
+
+nas = Table(
+    "nas",
+    Base.metadata,
+    Column("id", Id, primary_key=True),
+    Column("nasname", Text, nullable=False),
+    Column("shortname", Text, nullable=False),
+    Column("type", Text, nullable=False, server_default="other"),
+    Column("ports", Integer),
+    Column("secret", Text, nullable=False),
+    Column("server", Text),
+    Column("community", Text),
+    Column("description", Text),
+    Column("require_ma", String(4), nullable=False, server_default="auto"),
+    Column("limit_proxy_state", String(4), nullable=False, server_default="auto"),
+    UniqueConstraint("nasname", name="uq_nas_nasname"),
+)
+
+radius_nas = Table(
+    "radius_nas",
+    Base.metadata,
+    Column("nasname", Text, primary_key=True),
+    Column("tenant_id", Id, nullable=False),
+    Column("router_id", Id, nullable=False, unique=True),
+    Column("realm", Text, nullable=False, server_default=""),
+    Column("mac_auth_password", Text, nullable=False),
+    Column("demands_message_authenticator", Boolean, nullable=False, server_default=text("false")),
+)
+"""What the stock `nas` row cannot say: whose router this is, and the secret that only it knows (radius.md §6)."""
+
+radius_quota = Table(
+    "radius_quota",
+    Base.metadata,
+    Column("username", Text, primary_key=True),
+    Column("subscription_id", Id, nullable=False, index=True),
+    Column("metered", Boolean, nullable=False),
+)
+"""Which subscription a user's bytes are counted on; the remainder is computed at each Access-Request, never stored."""

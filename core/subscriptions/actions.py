@@ -1,0 +1,173 @@
+"""Granting, using up and stopping access."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Protocol
+
+from sqlalchemy import select, update
+
+from core.roles import Can, customers_may, requires, system_only
+from core.subscriptions.models import Grant, Subscription, Suspension
+from core.subscriptions.rules import Begin, Left, Offer, Term, remaining, stack
+from core.tasks import SyncAccess
+from core.uow import UnitOfWork
+
+
+class Sold(Protocol):
+    """The package behind a purchase."""
+
+    id: int
+    duration_seconds: int
+    quota_bytes: int | None
+    upload_kbps: int | None
+    download_kbps: int | None
+    device_limit: int
+
+
+def _term(row: Subscription) -> Term:
+    return Term(
+        row.id, row.package_id, row.starts_at, row.ends_at, row.quota_bytes, row.used_bytes, usable=_usable(row)
+    )  # fmt: skip
+
+
+def _usable(row: Subscription) -> bool:
+    return row.suspended_at is None and not (row.quota_bytes is not None and row.used_bytes >= row.quota_bytes)
+
+
+@system_only
+def grant(uow: UnitOfWork, *, customer_id: int, package: Sold, purchase_id: int) -> Subscription:
+    """Give what was bought, stacked onto what is left. Once per purchase; a repeat returns the first. Promises SyncAccess."""
+    known = uow.session.scalar(
+        select(Subscription)
+        .join(Grant, Grant.subscription_id == Subscription.id)
+        .where(Grant.purchase_id == purchase_id)
+    )
+    if known is not None:
+        return known
+    rows = {row.id: row for row in live(uow, customer_id, lock=True)}
+    offer = Offer(package.id, package.duration_seconds, package.quota_bytes)
+    stackable = [_term(row) for row in rows.values() if row.suspended_reason != "operator"]
+    place = stack(stackable, offer, uow.now)
+    if isinstance(place, Begin):
+        row = uow.add(
+            Subscription(
+                customer_id=customer_id, package_id=package.id, starts_at=place.starts_at, ends_at=place.ends_at,
+                begun_at=uow.now if place.starts_at <= uow.now else None, quota_bytes=package.quota_bytes,
+                upload_kbps=package.upload_kbps, download_kbps=package.download_kbps, device_limit=package.device_limit,
+            )
+        )  # fmt: skip
+    else:
+        row = rows[place.term_id]
+        row.ends_at, row.quota_bytes = place.ends_at, place.quota_bytes
+        if row.suspended_reason == "data_limit":
+            row.suspended_at = row.suspended_reason = None
+        for behind in place.behind:
+            rows[behind].starts_at += place.shift
+            rows[behind].ends_at += place.shift
+    uow.add(
+        Grant(
+            subscription_id=row.id, purchase_id=purchase_id, added_seconds=package.duration_seconds,
+            added_bytes=package.quota_bytes, at=uow.now,
+        )
+    )  # fmt: skip
+    uow.record("subscription.granted", row, purchase=purchase_id)
+    uow.later(SyncAccess(customer_id))
+    return row
+
+
+@customers_may
+def subscription(uow: UnitOfWork, subscription_id: int) -> Subscription:
+    """A subscription by id."""
+    return uow.session.get_one(Subscription, subscription_id)
+
+
+@customers_may
+def live(uow: UnitOfWork, customer_id: int, *, lock: bool = False) -> Sequence[Subscription]:
+    """Everything of this customer whose time is not over, in the order it runs."""
+    find = (
+        select(Subscription)
+        .where(
+            Subscription.customer_id == customer_id, Subscription.closed_at.is_(None), Subscription.ends_at > uow.now
+        )
+        .order_by(Subscription.starts_at, Subscription.id)
+    )
+    return uow.session.scalars(find.with_for_update().execution_options(populate_existing=True) if lock else find).all()
+
+
+@customers_may
+def running(uow: UnitOfWork, customer_id: int) -> Subscription | None:
+    """What lets this customer onto the network now, if anything."""
+    return next((row for row in live(uow, customer_id) if row.starts_at <= uow.now and _usable(row)), None)
+
+
+@customers_may
+def left(uow: UnitOfWork, customer_id: int) -> Left:
+    """Time and data this customer still has."""
+    return remaining([_term(row) for row in live(uow, customer_id)], uow.now)
+
+
+@system_only
+def use(uow: UnitOfWork, subscription_id: int, used_bytes: int) -> None:
+    """Count traffic. Atomic: many devices may share one quota."""
+    uow.session.execute(
+        update(Subscription)
+        .where(Subscription.id == subscription_id)
+        .values(used_bytes=Subscription.used_bytes + used_bytes)
+        .execution_options(synchronize_session=False)
+    )
+
+
+@system_only
+def exhaust(uow: UnitOfWork, row: Subscription) -> bool:
+    """Its data is used up: suspended with `data_limit`, once; what waits behind it starts now. False if it was no news."""
+    if row.suspended_at is not None or row.quota_bytes is None or row.used_bytes < row.quota_bytes:
+        return False
+    _cut(uow, row, "data_limit")
+    start_due(uow, row.customer_id)
+    return True
+
+
+@requires(Can.SUSPEND)
+def suspend(uow: UnitOfWork, row: Subscription) -> None:
+    """Stop it by hand. Its time goes on running."""
+    if row.suspended_at is None:
+        _cut(uow, row, "operator")
+
+
+@requires(Can.SUSPEND)
+def resume(uow: UnitOfWork, row: Subscription) -> None:
+    """Undo `suspend`."""
+    if row.suspended_reason == "operator":
+        row.suspended_at = row.suspended_reason = None
+        uow.record("subscription.resumed", row)
+        uow.later(SyncAccess(row.customer_id))
+
+
+def _cut(uow: UnitOfWork, row: Subscription, reason: str) -> None:
+    row.suspended_at, row.suspended_reason = uow.now, reason
+    uow.add(Suspension(subscription_id=row.id, customer_id=row.customer_id, reason=reason, at=uow.now))
+    uow.record("subscription.suspended", row, reason=reason)
+    uow.later(SyncAccess(row.customer_id))
+
+
+@system_only
+def start_due(uow: UnitOfWork, customer_id: int) -> Subscription | None:
+    """Begin what waits when nothing usable runs: pulled forward, with all of its time. Returns what runs now."""
+    rows = live(uow, customer_id, lock=True)
+    current = next((row for row in rows if row.starts_at <= uow.now and _usable(row)), None)
+    if current is None:
+        waiting = [row for row in rows if row.starts_at > uow.now and _usable(row)]
+        if not waiting:
+            return None
+        shift: timedelta = waiting[0].starts_at - uow.now
+        for row in waiting:
+            row.starts_at -= shift
+            row.ends_at -= shift
+        current = waiting[0]
+    if current.begun_at is None:
+        current.begun_at = uow.now
+        uow.record("subscription.begun", current)
+        uow.later(SyncAccess(customer_id))
+    return current

@@ -1,0 +1,51 @@
+"""What one ISP configures: its accounts with the companies and how it presents itself. Stored sealed."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class AfricasTalkingAccount(_Frozen):
+    """One Africa's Talking app (africastalking.md §1). `base_url` only for a stand-in; the real host is chosen by user name."""
+
+    username: str
+    api_key: str
+    sender_id: str | None = None
+    short_code: str | None = None
+    service_code: str | None = None
+    base_url: str | None = None
+
+
+class DarajaAccount(_Frozen):
+    """One M-Pesa Paybill or till (payments.md §1). For a till, `short_code` is the store number and `till_number` the till."""
+
+    consumer_key: str
+    consumer_secret: str
+    short_code: str = Field(pattern=r"^\d{5,7}$")
+    passkey: str
+    till_number: str | None = Field(default=None, pattern=r"^\d{5,8}$")
+    environment: str = Field(default="sandbox", pattern=r"^(sandbox|production)$")
+    base_url: str | None = None
+    allowed_addresses: tuple[str, ...] = ()
+    """Source addresses of callbacks; others are noted in the log but not blocked (payments.md §1.6)."""
+
+
+class TenantSettings(_Frozen):
+    """Everything an ISP may set."""
+
+    africastalking: AfricasTalkingAccount | None = None
+    daraja: DarajaAccount | None = None
+    help_line: str = ""
+    """A phone number people may call, shown in help texts."""
+    interim_seconds: int = Field(default=300, ge=60, le=3600)
+    stk_networks: tuple[str, ...] = ("63902", "99999")
+    """Networks whose subscribers a payment prompt can reach (africastalking.md §5)."""
+
+    @property
+    def paybill(self) -> str | None:
+        """The number customers pay to by hand."""
+        return None if self.daraja is None else self.daraja.till_number or self.daraja.short_code

@@ -1,0 +1,102 @@
+"""One visit: a transaction with a tenant, an actor and an instant.
+
+Opened only by `app.work(tenant, actor)`, which also commits. Verbs take it first and never commit. Rows of other tenants
+are invisible through it: every ORM statement gets the tenant filter, every new row its stamp.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import event
+from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+
+from core import outbox
+from core.audit import AuditEntry
+from core.db import Base, TenantOwned
+from core.roles import Actor
+from core.tasks import Task
+
+Row = TypeVar("Row", bound=Base)
+TENANT_KEY = "tenant_id"
+
+
+class WrongTenant(RuntimeError):
+    """A row of one tenant was about to be written in another tenant's visit: a bug."""
+
+
+@dataclass
+class UnitOfWork:
+    """What a verb is handed. `tenant_id` is None only for visits that belong to nobody (relay, sweeps, finding a tenant)."""
+
+    session: Session
+    tenant_id: int | None
+    actor: Actor
+    now: datetime
+    on_commit: list[Callable[[], None]] = field(default_factory=list)
+    promised_now: bool = False
+
+    @property
+    def tenant(self) -> int:
+        """The tenant's id, for verbs that only make sense inside one."""
+        if self.tenant_id is None:
+            raise WrongTenant("this visit has no tenant")
+        return self.tenant_id
+
+    def add(self, row: Row) -> Row:
+        """Keep a new row; its id is known afterwards."""
+        self.session.add(row)
+        self.session.flush()
+        return row
+
+    def later(self, task: Task, at: datetime | None = None) -> None:
+        """Owe the world `task`, now or `at`. Real with the commit."""
+        outbox.promise(self.session, self.tenant, task, self.now, at)
+        self.promised_now = self.promised_now or at is None or at <= self.now
+
+    def record(self, what: str, subject: Base | None = None, **facts: Any) -> None:
+        """Write the audit line that belongs to the change just made."""
+        self.session.add(
+            AuditEntry(
+                at=self.now,
+                actor=self.actor.name,
+                event=what,
+                subject_type=subject.__tablename__ if subject is not None else "",
+                subject_id=getattr(subject, "id", None),
+                facts=facts,
+            )
+        )
+
+
+def bind_tenant(session: Session, tenant_id: int | None) -> None:
+    """Fix which tenant's rows a session may see."""
+    session.info[TENANT_KEY] = tenant_id
+
+
+@event.listens_for(Session, "do_orm_execute")
+def _only_own_rows(state: ORMExecuteState) -> None:
+    tenant_id = state.session.info.get(TENANT_KEY)
+    if tenant_id is None or state.is_column_load or state.is_relationship_load:
+        return
+    state.statement = state.statement.options(
+        with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)
+    )
+
+
+@event.listens_for(Session, "before_flush")
+def _stamp(session: Session, _context: object, _instances: object) -> None:
+    tenant_id = session.info.get(TENANT_KEY)
+    for row in session.new:
+        if isinstance(row, TenantOwned):
+            if row.tenant_id is None:
+                row.tenant_id = tenant_id
+            elif tenant_id is not None and row.tenant_id != tenant_id:
+                raise WrongTenant(type(row).__name__)
+    if tenant_id is None:
+        return
+    for row in session.dirty:
+        if isinstance(row, TenantOwned) and row.tenant_id != tenant_id:
+            raise WrongTenant(type(row).__name__)

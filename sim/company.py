@@ -79,8 +79,16 @@ class Company:
         """Every answer takes so much longer; 0 ends it."""
         self.server.slow(seconds)
 
-    def answer_with(self, status: int, body: str, *, times: int = 1, path: str = "", content_type: str = "text/plain",
-                    after_acting: bool = False) -> None:  # fmt: skip
+    def answer_with(
+        self,
+        status: int,
+        body: str,
+        *,
+        times: int = 1,
+        path: str = "",
+        content_type: str = "text/plain",
+        after_acting: bool = False,
+    ) -> None:
         """Answer the next calls with this; `after_acting` does what was asked first, then gives the wrong answer."""
         self.server.add_fault(Fault(Reply(status, body.encode(), content_type), times, path, after_acting))
 

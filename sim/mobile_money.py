@@ -132,8 +132,9 @@ class MobileMoney:
 
     # ── people ──
 
-    def add_wallet(self, msisdn: str, pin: str = "1234", balance_minor: int = 0,
-                   names: tuple[str, str, str] = ("", "", "")) -> Wallet:  # fmt: skip
+    def add_wallet(
+        self, msisdn: str, pin: str = "1234", balance_minor: int = 0, names: tuple[str, str, str] = ("", "", "")
+    ) -> Wallet:
         """Open a wallet for a phone number (E.164 with +); an older one under the number is replaced."""
         wallet = Wallet(msisdn, pin, balance_minor, names)
         with self._changed:

@@ -15,8 +15,14 @@ class NoSession(RuntimeError):
 class Handset:
     """One phone in the town. Reads like a person: `caller.dial(code); caller.answer("1"); caller.type_pin("1234")`."""
 
-    def __init__(self, msisdn: str, africastalking: AfricasTalking, money: MobileMoney, daraja: Daraja | None = None,
-                 network_code: str = DEFAULT_NETWORK_CODE) -> None:  # fmt: skip
+    def __init__(
+        self,
+        msisdn: str,
+        africastalking: AfricasTalking,
+        money: MobileMoney,
+        daraja: Daraja | None = None,
+        network_code: str = DEFAULT_NETWORK_CODE,
+    ) -> None:
         self.msisdn = msisdn
         self.network_code = network_code
         self.session: UssdSession | None = None

@@ -66,8 +66,9 @@ class Poster:
         with self._lock:
             self._ways.insert(0, (public, loopback))
 
-    def post_form(self, url: str, fields: Mapping[str, str], *, timeout_seconds: float,
-                  headers: Mapping[str, str] | None = None) -> Answer:  # fmt: skip
+    def post_form(
+        self, url: str, fields: Mapping[str, str], *, timeout_seconds: float, headers: Mapping[str, str] | None = None
+    ) -> Answer:
         """Post a form."""
         return self._post(url, urlencode(fields).encode(), FORM_TYPE, timeout_seconds, headers or {})
 
@@ -83,8 +84,9 @@ class Poster:
             for connection in connections:
                 connection.close()
 
-    def _post(self, url: str, body: bytes, content_type: str, timeout_seconds: float,
-              headers: Mapping[str, str]) -> Answer:  # fmt: skip
+    def _post(
+        self, url: str, body: bytes, content_type: str, timeout_seconds: float, headers: Mapping[str, str]
+    ) -> Answer:
         parts = self._locate(url)
         if parts is None:
             return Answer(None, error=ELSEWHERE)

@@ -42,8 +42,15 @@ class AfricasTalking(Company):
 
     # ── contracts with tenants ──
 
-    def add_account(self, username: str, api_key: str, balance_minor: int = 1_000_000_00, *,
-                    delivery_url: str | None = None, opt_out_url: str | None = None) -> Account:  # fmt: skip
+    def add_account(
+        self,
+        username: str,
+        api_key: str,
+        balance_minor: int = 1_000_000_00,
+        *,
+        delivery_url: str | None = None,
+        opt_out_url: str | None = None,
+    ) -> Account:
         """Open an account; the balance is in cents, an SMS part costs 80 of them."""
         self.accounts[username] = Account(username, api_key, balance_minor, delivery_url, opt_out_url)
         return self.accounts[username]
@@ -52,8 +59,15 @@ class AfricasTalking(Company):
         """Approve an alphanumeric sender."""
         self.accounts[username].senders.add(sender)
 
-    def add_short_code(self, code: str, username: str, *, sms_url: str | None = None, delivery_url: str | None = None,
-                       opt_out_url: str | None = None) -> ShortCode:  # fmt: skip
+    def add_short_code(
+        self,
+        code: str,
+        username: str,
+        *,
+        sms_url: str | None = None,
+        delivery_url: str | None = None,
+        opt_out_url: str | None = None,
+    ) -> ShortCode:
         """Rent a number that can be texted to; adding it again changes its addresses."""
         short_code = ShortCode(code, username, sms_url, delivery_url, opt_out_url)
         self.accounts[username].short_codes[code] = short_code
@@ -89,6 +103,7 @@ class AfricasTalking(Company):
         rented.inbound.append(inbound)
         fields = {"id": str(number), "from": msisdn, "to": short_code, "text": text, "date": inbound.date}
         if link_id:
+            self.network.link(msisdn, link_id)
             fields["linkId"] = link_id
         if number % 4:
             fields["networkCode"] = self.network.network_code(msisdn)
@@ -176,10 +191,16 @@ class AfricasTalking(Company):
         received = [sms for code in account.short_codes.values() for sms in code.inbound if sms.number > int(last)]
         received.sort(key=lambda sms: sms.number)
         rows = [
-            {"id": sms.number, "from": sms.msisdn, "to": sms.short_code, "text": sms.text, "date": sms.date,
-             "linkId": sms.link_id}
+            {
+                "id": sms.number,
+                "from": sms.msisdn,
+                "to": sms.short_code,
+                "text": sms.text,
+                "date": sms.date,
+                "linkId": sms.link_id,
+            }
             for sms in received[:FETCH_MAX]
-        ]  # fmt: skip
+        ]
         return json_reply(200, {"SMSMessageData": {"Messages": rows}})
 
     def _post(self, url: str | None, fields: dict[str, str]) -> Answer:

@@ -42,7 +42,7 @@ _MOBILE = (phonenumbers.PhoneNumberType.MOBILE, phonenumbers.PhoneNumberType.FIX
 
 @dataclass(frozen=True)
 class SendRequest:
-    """One call to send. A masked payer has no recipients but a hash."""
+    """One call to send. A masked payer has no recipients but a hash; a premium answer names the link it belongs to."""
 
     username: str
     message: str
@@ -50,6 +50,7 @@ class SendRequest:
     sender: str
     enqueue: bool
     masked_number: str = ""
+    link_id: str = ""
 
 
 Hook = Callable[[SendRequest], None]
@@ -81,9 +82,8 @@ def read_classic(request: Request) -> SendRequest:
         raise Refusal(400, "The request is not a form") from error
     recipients = tuple(number.strip() for number in form.get("to", "").split(",") if number.strip())
     sender = form.get("from", "")
-    return SendRequest(
-        form.get("username", ""), form.get("message", ""), recipients, sender, form.get("enqueue") == "1"
-    )
+    enqueue, link_id = form.get("enqueue") == "1", form.get("linkId", "")
+    return SendRequest(form.get("username", ""), form.get("message", ""), recipients, sender, enqueue, link_id=link_id)
 
 
 def read_bulk(request: Request) -> SendRequest:
@@ -187,7 +187,8 @@ class Messaging:
             return row | {"cost": "0", "messageId": "None"}
         message_id = f"ATXid_{uuid.uuid4().hex}"
         self.network.know(msisdn)
-        trouble = self.network.deliver(msisdn, Sms(call.message, sender, part_count, message_id, self.now()))
+        sms = Sms(call.message, sender, part_count, message_id, self.now())
+        trouble = self.network.deliver(msisdn, sms, call.link_id)
         url = account.delivery_url_for(sender)
         if url is not None:
             reports.append(Report(url, message_id, msisdn, self.network.network_code(msisdn), trouble))

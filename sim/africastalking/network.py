@@ -43,6 +43,7 @@ class Network:
         self._troubles: dict[str, Trouble] = {}
         self._network_codes: dict[str, str] = {}
         self._by_hash: dict[str, str] = {}
+        self._links: set[tuple[str, str]] = set()
 
     def know(self, msisdn: str, network_code: str | None = None) -> None:
         """Learn that a number exists, and on which network."""
@@ -61,10 +62,17 @@ class Network:
         with self._changed:
             return self._by_hash.get(masked.lower())
 
-    def deliver(self, msisdn: str, sms: Sms) -> Trouble | None:
-        """Put a message into the inbox, or tell why not."""
+    def link(self, msisdn: str, link_id: str) -> None:
+        """A person's premium message opened this link; answers may refer to it."""
+        with self._changed:
+            self._links.add((msisdn, link_id))
+
+    def deliver(self, msisdn: str, sms: Sms, link_id: str = "") -> Trouble | None:
+        """Put a message into the inbox, or tell why not. An answer to a link must name one this person opened."""
         with self._changed:
             trouble = self._troubles.get(msisdn)
+            if link_id and (msisdn, link_id) not in self._links:
+                trouble = Trouble("Failed", "InvalidLinkId")
             if trouble is None:
                 self._inboxes.setdefault(msisdn, []).append(sms)
                 self._changed.notify_all()

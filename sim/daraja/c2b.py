@@ -49,8 +49,17 @@ def payer_number(msisdn: str, style: PayerNumber) -> str:
 class CustomerToBusiness:
     """Registration of addresses, payments by hand, confirmations (reference payments.md §1.4)."""
 
-    def __init__(self, accounts: Accounts, books: Books, money: MobileMoney, poster: Poster, delivery: Delivery,
-                 now: Callable[[], datetime], *, production: bool) -> None:  # fmt: skip
+    def __init__(
+        self,
+        accounts: Accounts,
+        books: Books,
+        money: MobileMoney,
+        poster: Poster,
+        delivery: Delivery,
+        now: Callable[[], datetime],
+        *,
+        production: bool,
+    ) -> None:
         self._accounts = accounts
         self._books = books
         self._money = money
@@ -106,8 +115,9 @@ class CustomerToBusiness:
         self.confirm(business, draft, verdict.third_party_id)
         return draft
 
-    def confirm(self, business: Business, payment: Payment, third_party_id: str = "",
-                gate: threading.Event | None = None) -> None:  # fmt: skip
+    def confirm(
+        self, business: Business, payment: Payment, third_party_id: str = "", gate: threading.Event | None = None
+    ) -> None:
         """Send the notice about a payment, if the business has registered for it."""
         if business.registration is not None:
             body = self._notice(business, payment, third_party_id, with_balance=True)
@@ -122,8 +132,9 @@ class CustomerToBusiness:
         verdict = _read_verdict(answer)
         return verdict or Verdict(registration.response_type == "Completed", "no answer", "")
 
-    def _notice(self, business: Business, payment: Payment, third_party_id: str, *,
-                with_balance: bool) -> dict[str, object]:  # fmt: skip
+    def _notice(
+        self, business: Business, payment: Payment, third_party_id: str, *, with_balance: bool
+    ) -> dict[str, object]:
         wallet = self._money.wallet(payment.msisdn)
         first, middle, last = wallet.names if wallet else ("", "", "")
         return {

@@ -48,8 +48,16 @@ class Daraja(Company):
         """Hand out credentials from the developer portal."""
         return self.accounts.add_app(App(consumer_key, consumer_secret))
 
-    def add_short_code(self, short_code: str, *, passkey: str, consumer_key: str, name: str = "",
-                       till: str | None = None, validation: bool = False) -> Business:  # fmt: skip
+    def add_short_code(
+        self,
+        short_code: str,
+        *,
+        passkey: str,
+        consumer_key: str,
+        name: str = "",
+        till: str | None = None,
+        validation: bool = False,
+    ) -> Business:
         """Open a Paybill; with `till`, a store whose customers pay to that till. `validation` as if asked for."""
         business = Business(short_code, passkey, consumer_key, name or short_code, till, validation)
         return self.accounts.add_business(business)
@@ -162,12 +170,19 @@ class Daraja(Company):
         """The next prompts end with this result code, untouched by anybody."""
         self.express.end_next(result_code, times)
 
-    def fail_next(self, error_code: str = rules.SPIKE, message: str = "Spike arrest violation", *, times: int = 1,
-                  path: str = "/mpesa/") -> None:  # fmt: skip
+    def fail_next(
+        self,
+        error_code: str = rules.SPIKE,
+        message: str = "Spike arrest violation",
+        *,
+        times: int = 1,
+        path: str = "/mpesa/",
+    ) -> None:
         """Refuse the next calls with this error code, before looking at them."""
         error = DarajaError(error_code, message)
-        self.answer_with(int(error_code[:3]), json.dumps(error.body()), times=times, path=path,
-                         content_type="application/json")  # fmt: skip
+        self.answer_with(
+            int(error_code[:3]), json.dumps(error.body()), times=times, path=path, content_type="application/json"
+        )
 
     def refuse_repeats(self, on: bool) -> None:
         """Whether paying the same amount twice within two minutes ends with 17 (as in life, and by default)."""

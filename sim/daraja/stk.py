@@ -60,8 +60,15 @@ Hook = Callable[[Checkout], None]
 class Express:
     """The desk for prompts."""
 
-    def __init__(self, accounts: Accounts, books: Books, money: MobileMoney, c2b: CustomerToBusiness,
-                 delivery: Delivery, now: Callable[[], datetime]) -> None:  # fmt: skip
+    def __init__(
+        self,
+        accounts: Accounts,
+        books: Books,
+        money: MobileMoney,
+        c2b: CustomerToBusiness,
+        delivery: Delivery,
+        now: Callable[[], datetime],
+    ) -> None:
         self._accounts, self._books, self._money, self._c2b = accounts, books, money, c2b
         self._delivery = delivery
         self._now = now
@@ -127,8 +134,13 @@ class Express:
         if failed is not None:
             self._end(checkout, failed)
         else:
-            self._money.ask(checkout.msisdn, checkout.amount_minor, business.name, push.account_reference,
-                            lambda prompt: self._decided(checkout, prompt))  # fmt: skip
+            self._money.ask(
+                checkout.msisdn,
+                checkout.amount_minor,
+                business.name,
+                push.account_reference,
+                lambda prompt: self._decided(checkout, prompt),
+            )
         for hook in self.after_prompt:
             hook(checkout)
         if self.callback_first:
@@ -215,8 +227,9 @@ class Express:
         """Enter the money; returns what will be said about it."""
         short_code, reference = checkout.business.short_code, checkout.push.account_reference
         receipt = self._books.new_receipt()
-        payment = Payment(receipt, checkout.msisdn, short_code, reference, checkout.amount_minor, self._now(),
-                          by_hand=False)  # fmt: skip
+        payment = Payment(
+            receipt, checkout.msisdn, short_code, reference, checkout.amount_minor, self._now(), by_hand=False
+        )
         self._books.enter(checkout.business, payment)
         with self._lock:
             checkout.payment = payment

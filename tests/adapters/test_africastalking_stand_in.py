@@ -55,8 +55,13 @@ def ours() -> Iterator[OurSide]:
 def company(ours: OurSide, clock: Clock) -> Iterator[AfricasTalking]:
     with AfricasTalking(clock).start() as started:
         started.add_account("duka", KEY, 1_000_00)
-        started.add_short_code("35711", "duka", sms_url=ours.url("/sms"), delivery_url=ours.url("/delivery"),
-                               opt_out_url=ours.url("/opt-out"))  # fmt: skip
+        started.add_short_code(
+            "35711",
+            "duka",
+            sms_url=ours.url("/sms"),
+            delivery_url=ours.url("/delivery"),
+            opt_out_url=ours.url("/opt-out"),
+        )
         started.add_service_code(USSD, ussd_url=ours.url("/ussd"), ended_url=ours.url("/ended"))
         yield started
         assert started.server.failures == []
@@ -317,6 +322,19 @@ def test_incoming_messages_vary_as_the_company_s_do(company: AfricasTalking, our
     assert {(form["from"], form["to"]) for form in forms} == {(CALLER, "35711")}
 
 
+def test_a_premium_answer_must_name_a_link_that_person_opened(company: AfricasTalking, ours: OurSide) -> None:
+    service = vendor(company)
+    service._contentUrl = service._baseUrl
+    link_id = company.text_in(CALLER, "35711", "NEWS").inbound.link_id
+    for number, link in ((CALLER, link_id), (CALLER, "invented"), (OTHER, link_id)):
+        answer = service.send_premium("the news", "35711", [number], link_id=link)
+        assert answer["SMSMessageData"]["Recipients"][0]["statusCode"] == 101
+    ours.wait_for("/delivery", 6)
+    reasons = [form.get("failureReason", "") for form in ours.forms("/delivery") if form["status"] != "Sent"]
+    assert sorted(reasons) == ["", "InvalidLinkId", "InvalidLinkId"]
+    assert (len(company.inbox(CALLER)), company.inbox(OTHER)) == (1, [])
+
+
 def test_a_repeated_incoming_message_keeps_its_id(company: AfricasTalking, ours: OurSide) -> None:
     ours.pages["/sms"] = say("fine", 202)
     texted = company.text_in(CALLER, "35711", "BAL & more=*", copies=3)
@@ -342,9 +360,11 @@ def test_two_accounts_do_not_see_each_other(company: AfricasTalking) -> None:
     assert rival.json() == {"SMSMessageData": {"Messages": []}}
     assert requests.get(url, {"username": "duka"}, headers={"apiKey": "other-key"}, timeout=5).status_code == 401
     response = requests.post(
-        url, {"username": "rival", "to": CALLER, "message": "x", "from": "35711"}, headers={"apiKey": "other-key"},
+        url,
+        {"username": "rival", "to": CALLER, "message": "x", "from": "35711"},
+        headers={"apiKey": "other-key"},
         timeout=5,
-    )  # fmt: skip
+    )
     assert rows(response)[0]["statusCode"] == 402
 
 

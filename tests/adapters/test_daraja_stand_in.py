@@ -228,8 +228,12 @@ def test_a_paid_prompt_from_push_to_callback(
     found = items(callback)
     receipt = found.pop("MpesaReceiptNumber")
     assert re.fullmatch(r"[A-Z0-9]{10}", str(receipt))
-    assert found == {"Amount": 20.0, "Balance": "nothing", "TransactionDate": 20260302120037,
-                     "PhoneNumber": 254712345126}  # fmt: skip
+    assert found == {
+        "Amount": 20.0,
+        "Balance": "nothing",
+        "TransactionDate": 20260302120037,
+        "PhoneNumber": 254712345126,
+    }
     assert daraja.paid_receipts() == [receipt]
     assert daraja.total_taken_minor == 20_00
     wallet = money.wallet(CALLER)

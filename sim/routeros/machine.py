@@ -1,0 +1,79 @@
+"""The box itself: one lock, one clock, one set of tables, and the things every part of the router shares."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+from datetime import datetime, timedelta
+
+from sim.routeros.clock import Clock, Timer, Timers
+from sim.routeros.schema import schema_for
+from sim.routeros.tables import Table, Tables
+from sim.routeros.values import parse_duration_ms
+
+LOG_ROWS_MAX = 1000
+HISTORY_MAX = 10_000
+
+
+class Machine:
+    """What the hotspot, the interface for programs and RADIUS all stand on.
+
+    `lock` guards everything here and in the tables. Nobody waits for the network while holding it.
+    """
+
+    def __init__(self, identity: str, version: str, clock: Clock) -> None:
+        self.schema = schema_for(version)
+        self.clock = clock
+        self.lock = threading.RLock()
+        self.timers = Timers()
+        self.tables = Tables(self.schema)
+        self.skew_seconds = 0.0
+        self.boot_number = 0
+        self.booted_at_seconds = clock.seconds()
+        self.factory_identity = identity
+        self.radius_log: deque[tuple[str, str, str, str]] = deque(maxlen=HISTORY_MAX)
+
+    @property
+    def version(self) -> str:
+        return self.schema.version
+
+    @property
+    def identity(self) -> str:
+        return self.tables.value("/system/identity", "name")
+
+    def seconds(self) -> float:
+        return self.clock.seconds()
+
+    def shown_time(self) -> datetime:
+        """The date and time the router believes in."""
+        return self.clock.now() + timedelta(seconds=self.skew_seconds)
+
+    def after(self, delay_seconds: float, work: Callable[[], None]) -> Timer:
+        """Do something under the lock when this much router time has passed."""
+        return self.timers.at(self.seconds() + delay_seconds, work)
+
+    def run_timers(self) -> bool:
+        """Do what has fallen due by now. True when there was anything."""
+        due = self.timers.take_due(self.seconds())
+        for timer in due:
+            with self.lock:
+                if not timer.cancelled:
+                    timer.work()
+        return bool(due)
+
+    def note(self, topics: str, message: str) -> None:
+        """One line of the router's own log; the oldest lines fall out."""
+        table = self.tables["/log"]
+        stamp = self.shown_time().strftime("%Y-%m-%d %H:%M:%S")
+        table.add({"time": stamp, "topics": topics, "message": message[:1000], "buffer": "memory"})
+        while len(table.records) > LOG_ROWS_MAX:
+            table.remove(next(iter(table.records)))
+
+    def duration_seconds(self, table: Table, number: int, name: str) -> float | None:
+        """A duration property in seconds; None when it is unset or `none`."""
+        text = table.get(number, name)
+        if text in ("", "none"):
+            return None
+        milliseconds = parse_duration_ms(text)
+        return milliseconds / 1000 if milliseconds else None

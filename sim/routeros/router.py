@@ -1,0 +1,357 @@
+"""The virtual MikroTik as one thing to start, stop, talk to and make trouble with."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+from sim.routeros import factory
+from sim.routeros.accounting import radius_servers
+from sim.routeros.clock import Clock, ManualClock, RealClock
+from sim.routeros.commands import Executor, Request
+from sim.routeros.connection import Service
+from sim.routeros.devices import Device
+from sim.routeros.faults import Faults
+from sim.routeros.hotspot import Hotspot
+from sim.routeros.hotspot_menus import HotspotMenus
+from sim.routeros.incoming import Incoming
+from sim.routeros.machine import Machine
+from sim.routeros.radius import RadiusClient
+from sim.routeros.server import ApiServer
+from sim.routeros.system_menus import SystemMenus
+from sim.routeros.values import format_duration
+
+TICK_SECONDS = 0.05
+SETTLE_SECONDS_MAX = 30.0
+GOODBYE_SECONDS = 0.5
+
+
+class VirtualRouter:
+    """One router. Use as a context manager, or call `start` and `stop`.
+
+    With a `ManualClock` nothing happens by itself: `advance` moves time, and every method that makes the router ask
+    RADIUS returns when the answer has been dealt with. With the real clock everything runs in the background.
+    Ports of 0 are chosen by the system; read them from `api_port`, `api_ssl_port` and `coa_port`.
+    """
+
+    def __init__(
+        self,
+        identity: str = "market",
+        username: str = "duka",
+        password: str = "",
+        version: str = "7.21.5",
+        clock: Clock | None = None,
+        host: str = "127.0.0.1",
+        api_port: int = 0,
+        api_ssl_port: int = 0,
+        coa_port: int = 0,
+    ) -> None:
+        self.host = host
+        self.username = username
+        self._password = password
+        self.clock: Clock = clock or RealClock()
+        self.machine = Machine(identity, version, self.clock)
+        self._client = RadiusClient(self.machine, lambda: radius_servers(self.machine, host))
+        self.hotspot = Hotspot(self.machine, self._client, host, self.settle)
+        self.executor = Executor(self.machine)
+        self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
+        self._incoming = Incoming(self.machine, self.hotspot, self.faults, host, coa_port)
+        HotspotMenus(self.machine, self.executor, self.hotspot)
+        self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
+        self.executor.after_write += [self._mirror, self.hotspot.configuration_changed]
+        factory.furnish(self.machine)
+        factory.add_account(self.machine, username, password)
+        service = Service(self.machine, self.executor, self, self.faults)
+        self._api = ApiServer(service, host, api_port, api_ssl_port)
+        self._client.listen(self._incoming.sock, self._incoming.hear)
+        self._stopping = threading.Event()
+        self._ticker = threading.Thread(target=self._tick, name="router-clock", daemon=True)
+        self._is_on = True
+
+    # Life
+
+    def start(self) -> VirtualRouter:
+        """Open the ports and let time pass."""
+        self._api.open()
+        self._client.start()
+        if isinstance(self.clock, ManualClock):
+            self.clock.attach(self)
+        else:
+            self._ticker.start()
+        return self
+
+    def stop(self) -> None:
+        """Close everything this router opened."""
+        self._stopping.set()
+        if isinstance(self.clock, ManualClock):
+            self.clock.detach(self)
+        elif self._ticker.is_alive():
+            self._ticker.join()
+        self._api.close()
+        self._client.stop()
+        self._incoming.close()
+
+    def __enter__(self) -> VirtualRouter:
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    @property
+    def api_port(self) -> int:
+        return self._api.port("api")
+
+    @property
+    def api_ssl_port(self) -> int:
+        return self._api.port("api-ssl")
+
+    @property
+    def coa_port(self) -> int:
+        return self._incoming.port
+
+    @property
+    def certificate_pem(self) -> bytes:
+        """The certificate of the TLS port, for whoever pins it."""
+        return self._api.certificate_pem
+
+    # Time
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass on a manual clock; everything due happens in this thread, in order."""
+        if not isinstance(self.clock, ManualClock):
+            raise TypeError("only a ManualClock can be advanced")
+        self.settle()
+        self.clock.advance(seconds)
+
+    def next_due_seconds(self) -> float | None:
+        return self.machine.timers.next_due_seconds()
+
+    def run_due(self) -> None:
+        """Do what has fallen due, and wait for what it set off."""
+        while self.machine.run_timers():
+            self.settle()
+
+    def settle(self) -> None:
+        """On a manual clock: wait until no fresh question or report is on its way to RADIUS."""
+        if self.clock.manual and not self._stopping.is_set():
+            self._client.wait_quiet(SETTLE_SECONDS_MAX)
+
+    @property
+    def clock_skew_seconds(self) -> float:
+        """How far the router's own date is ahead of the truth."""
+        return self.machine.skew_seconds
+
+    @clock_skew_seconds.setter
+    def clock_skew_seconds(self, seconds: float) -> None:
+        self.machine.skew_seconds = seconds
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK_SECONDS):
+            self.machine.run_timers()
+
+    # The administrator
+
+    def run(self, path: str, **arguments: str) -> list[dict[str, str]]:
+        """A command typed at the box itself: same checks, all rights. Dashes are written as underscores.
+
+        Returns the rows, or for commands that answer with a value one row `{"ret": value}`. Raises Trap.
+        """
+        named = {name.strip("_").replace("_", "-"): value for name, value in arguments.items()}
+        if "id" in named:
+            named[".id"] = named.pop("id")
+        request = Request(path, named)
+        rows: list[dict[str, str]] = []
+        self.executor.resolve(request)
+        answer = self.executor.execute(request, lambda row: rows.append(dict(row)))
+        self.settle()
+        return [answer] if answer else rows
+
+    def set_up_hotspot(
+        self,
+        radius_host: str,
+        auth_port: int,
+        acct_port: int,
+        secret: str,
+        mac_auth_password: str,
+        server: str = "hotspot1",
+        login_timeout_seconds: float = 30,
+        interim_seconds: float | None = None,
+        src_address: str | None = None,
+        radius_timeout_seconds: float = 1.1,
+        keepalive_seconds: float = 120,
+    ) -> None:
+        """What an administrator types to sell access here: RADIUS, CoA, profile and server."""
+        radius = {
+            "address": radius_host,
+            "secret": secret,
+            "service": "hotspot",
+            "authentication_port": str(auth_port),
+            "accounting_port": str(acct_port),
+            "timeout": format_duration(radius_timeout_seconds * 1000),
+        }
+        if src_address is not None:
+            radius["src_address"] = src_address
+        self.run("/radius/add", **radius)
+        self.run("/radius/incoming/set", accept="yes", port=str(self.coa_port))
+        interim = "received" if interim_seconds is None else format_duration(interim_seconds * 1000)
+        self.run(
+            "/ip/hotspot/profile/add",
+            name=server,
+            use_radius="yes",
+            login_by="mac,http-pap,http-chap",
+            mac_auth_mode="mac-as-username",
+            mac_auth_password=mac_auth_password,
+            radius_interim_update=interim,
+        )
+        self.run(
+            "/ip/hotspot/user/profile/set",
+            numbers="default",
+            keepalive_timeout=format_duration(keepalive_seconds * 1000) if keepalive_seconds else "none",
+        )
+        self.run(
+            "/ip/hotspot/add",
+            name=server,
+            interface=factory.HOTSPOT_INTERFACE,
+            profile=server,
+            login_timeout=format_duration(login_timeout_seconds * 1000) if login_timeout_seconds else "none",
+            disabled="no",
+        )
+
+    def set_device_mode(self, mode: str) -> None:
+        """Somebody pressed the button: `home` and `basic` forbid hotspots (reference routeros.md §3.1)."""
+        allowed = "true" if mode in ("advanced", "enterprise") else "false"
+        with self.machine.lock:
+            table, number = self.machine.tables.single("/system/device-mode")
+            features = {"hotspot": allowed, "scheduler": "false" if mode == "home" else "true"}
+            table.change(number, {"mode": mode, **features})
+            self.hotspot.configuration_changed("/system/device-mode")
+        self.settle()
+
+    # Devices
+
+    def plug_in(self, mac: str, ip: str | None = None, hostname: str | None = None) -> Device:
+        """Bring a device into reach; the hotspot notices it at once."""
+        return self.hotspot.plug_in(mac, ip, hostname)
+
+    @property
+    def devices(self) -> list[Device]:
+        with self.machine.lock:
+            return list(self.hotspot.devices.values())
+
+    # Power
+
+    def reboot(self, graceful: bool = True) -> None:
+        """Down and up again: connections cut, ids changed, everybody logged out, devices noticed anew."""
+        self.power_off(graceful)
+        self.power_on()
+
+    def power_cut(self) -> None:
+        """As a reboot, but without time to tell RADIUS."""
+        self.reboot(graceful=False)
+
+    def power_off(self, graceful: bool = True) -> None:
+        """Go down and stay down until `power_on`."""
+        with self.machine.lock:
+            if not self._is_on:
+                return
+            self._is_on = False
+            self.hotspot.power_off()
+            self.machine.timers.clear()
+            self._client.forget()
+            if graceful:
+                self.hotspot.reporter.boot(on=False)
+        self._api.close(keep_ports=True)
+        self._client.wait_quiet(SETTLE_SECONDS_MAX if self.clock.manual else GOODBYE_SECONDS)
+
+    def power_on(self) -> None:
+        """Come up: a new boot, new ids, Accounting-On, and every device in reach is noticed anew."""
+        with self.machine.lock:
+            if self._is_on:
+                return
+            self._is_on = True
+            self._client.forget()
+            self.machine.boot_number += 1
+            self.machine.booted_at_seconds = self.machine.seconds()
+            self.machine.tables["/log"].clear()
+            for table in self.machine.tables.existing():
+                table.renumber()
+            self.hotspot.reporter.boot(on=True)
+            self.hotspot.power_on()
+        if not self.faults.is_unreachable:
+            self._api.open()
+        self.settle()
+
+    # What tests and pages look at
+
+    def rows(self, menu: str) -> list[dict[str, str]]:
+        """All rows of a menu as `print` would show them to somebody with all rights."""
+        with self.machine.lock:
+            return list(self.machine.tables[menu].rows())
+
+    @property
+    def api_commands(self) -> deque[tuple[str, dict[str, str]]]:
+        """The latest commands, oldest first: path and arguments."""
+        return self.executor.history
+
+    @property
+    def radius_log(self) -> deque[tuple[str, str, str, str]]:
+        """The latest RADIUS events, oldest first: kind, code, user, reason."""
+        return self.machine.radius_log
+
+    @property
+    def on_command(self) -> list[Callable[[str, dict[str, str]], None]]:
+        """Called with path and arguments before each command runs."""
+        return self.executor.on_command
+
+    @property
+    def api_sessions(self) -> int:
+        """How many programs are connected."""
+        return self._api.sessions()
+
+    # Accounts
+
+    def password_of(self, name: str) -> str | None:
+        """The password of an enabled account, or None when there is no such account."""
+        with self.machine.lock:
+            table = self.machine.tables["/user"]
+            number = table.find("name", name)
+            if number is None or table.get(number, "disabled") == "true":
+                return None
+            return table.get(number, "password")
+
+    def policies_of(self, name: str) -> frozenset[str]:
+        """What the account's group allows."""
+        with self.machine.lock:
+            users, groups = self.machine.tables["/user"], self.machine.tables["/user/group"]
+            user = users.find("name", name)
+            group = groups.find("name", users.get(user, "group")) if user is not None else None
+            words = groups.get(group, "policy").split(",") if group is not None else []
+        return frozenset(word for word in words if word and not word.startswith("!"))
+
+    # Trouble
+
+    def _cut_api(self) -> None:
+        self._api.close(keep_ports=True)
+
+    def _restore_api(self) -> None:
+        if self._is_on:
+            self._api.open()
+
+    def _forget_everything(self, keep_api_users: bool) -> None:
+        with self.machine.lock:
+            self.hotspot.power_off()
+            self._client.forget()
+            users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
+            self.machine.tables.forget()
+            factory.furnish(self.machine)
+            self._system.attach_live_values()
+            if keep_api_users:
+                for values in users:
+                    factory.add_account(self.machine, values["name"], values.get("password", ""))
+            else:
+                factory.add_account(self.machine, "admin", "")
+            self.hotspot.power_on()
+
+    def _mirror(self, menu: str) -> None:
+        factory.mirror_interfaces(self.machine, menu)

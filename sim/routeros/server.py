@@ -1,0 +1,138 @@
+"""The doors programs come through: one port in clear, one under TLS, and no more sessions than the router allows."""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import selectors
+import socket
+import ssl
+import threading
+from dataclasses import dataclass, field
+
+from sim.routeros.connection import Connection, Service
+from sim.routeros.transport import Channel, TlsChannel, self_signed
+
+BACKLOG = 64
+SERVICE_NAMES = ("api", "api-ssl")
+
+
+@dataclass
+class Door:
+    """One listening port and the connections that came through it."""
+
+    name: str
+    tls: ssl.SSLContext | None
+    port: int
+    listener: socket.socket | None = None
+    holder: socket.socket | None = None
+    connections: set[Connection] = field(default_factory=set)
+
+
+class ApiServer:
+    """Accepts connections for one router. Cutting off keeps the port numbers reserved."""
+
+    def __init__(self, service: Service, host: str, port: int, ssl_port: int) -> None:
+        self._service = service
+        self._host = host
+        self._lock = threading.Lock()
+        context, self.certificate_pem = self_signed(service.machine.factory_identity, host)
+        self._doors = [Door("api", None, port), Door("api-ssl", context, ssl_port)]
+        self._thread: threading.Thread | None = None
+        self._wake: socket.socket | None = None
+
+    def port(self, name: str) -> int:
+        return next(door.port for door in self._doors if door.name == name)
+
+    def open(self) -> None:
+        """Listen on both ports."""
+        with self._lock:
+            if self._thread is not None:
+                return
+            for door in self._doors:
+                self._listen(door)
+            woken, self._wake = socket.socketpair()
+            self._thread = threading.Thread(target=self._accept, args=(woken,), name="router-api", daemon=True)
+            self._thread.start()
+
+    def close(self, *, keep_ports: bool = False) -> None:
+        """Refuse new connections and cut those there are. With `keep_ports` nobody else can take our ports."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is not None and self._wake is not None:
+                self._wake.close()
+                thread.join()
+            for door in self._doors:
+                if door.listener is not None:
+                    door.listener.close()
+                    door.listener = None
+                    if keep_ports:
+                        door.holder = self._bound(door.port)
+                elif not keep_ports and door.holder is not None:
+                    door.holder.close()
+                    door.holder = None
+        self.cut_connections()
+
+    def cut_connections(self) -> None:
+        """End every session, as a reboot does."""
+        for door in self._doors:
+            with self._lock:
+                connections = list(door.connections)
+            for connection in connections:
+                connection.close()
+
+    def sessions(self) -> int:
+        with self._lock:
+            return sum(len(door.connections) for door in self._doors)
+
+    def _bound(self, port: int) -> socket.socket:
+        bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind((self._host, port))
+        return bound
+
+    def _listen(self, door: Door) -> None:
+        door.listener, door.holder = door.holder or self._bound(door.port), None
+        door.listener.listen(BACKLOG)
+        door.listener.setblocking(False)
+        door.port = door.listener.getsockname()[1]
+
+    def _accept(self, woken: socket.socket) -> None:
+        with selectors.DefaultSelector() as selector, woken:
+            selector.register(woken, selectors.EVENT_READ)
+            for door in self._doors:
+                if door.listener is not None:
+                    selector.register(door.listener, selectors.EVENT_READ, door)
+            while True:
+                for key, _ in selector.select():
+                    if key.data is None:
+                        return
+                    with contextlib.suppress(OSError):
+                        self._welcome(key.data)
+
+    def _welcome(self, door: Door) -> None:
+        assert door.listener is not None
+        raw, peer = door.listener.accept()
+        raw.setblocking(True)
+        if not self._admits(door, peer[0]):
+            raw.close()
+            return
+        channel = Channel(raw) if door.tls is None else TlsChannel(raw, door.tls)
+        connection = Connection(channel, self._service, lambda gone: door.connections.discard(gone))
+        door.connections.add(connection)
+        threading.Thread(target=connection.run, name="router-connection", daemon=True).start()
+
+    def _admits(self, door: Door, address: str) -> bool:
+        machine = self._service.machine
+        with machine.lock:
+            table = machine.tables["/ip/service"]
+            number = table.find("name", door.name)
+            if number is None or table.get(number, "disabled") == "true":
+                return False
+            allowed = table.get(number, "address")
+            sessions_max = int(table.get(number, "max-sessions") or 20)
+        if allowed:
+            networks = [ipaddress.ip_network(part, strict=False) for part in allowed.split(",") if part]
+            if not any(ipaddress.ip_address(address) in network for network in networks):
+                return False
+        return len(door.connections) < sessions_max

@@ -183,6 +183,7 @@ class MobileMoney:
 
     def auto_approve(self, after_seconds: float | None) -> None:
         """From now on people pay by themselves, with the right PIN, after so many seconds; None ends it."""
+        self._background.start()
         with self._changed:
             self._auto_seconds = after_seconds
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from sim.africastalking import AfricasTalking, Sms, Texted, UssdSession
-from sim.africastalking.network import DEFAULT_NETWORK_CODE
 from sim.daraja import Daraja
 from sim.mobile_money import MobileMoney, NoPrompt, Outcome, Prompt
 
@@ -18,10 +17,10 @@ class Handset:
     def __init__(
         self,
         msisdn: str,
+        network_code: str,
         africastalking: AfricasTalking,
         money: MobileMoney,
         daraja: Daraja | None = None,
-        network_code: str = DEFAULT_NETWORK_CODE,
     ) -> None:
         self.msisdn = msisdn
         self.network_code = network_code

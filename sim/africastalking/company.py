@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -38,7 +39,7 @@ class AfricasTalking(Company):
         self.reports = Reports(self.poster, self.background)
         self.messaging = Messaging(self.network, self.reports, self.now)
         self.switch = Switch(self.poster, self.background, self.now)
-        self._inbound_count = 0
+        self._inbound_numbers = itertools.count(1)
 
     # ── contracts with tenants ──
 
@@ -95,8 +96,7 @@ class AfricasTalking(Company):
             raise LookupError(f"nobody rents the short code {short_code}")
         rented = owner.short_codes[short_code]
         self.network.know(msisdn)
-        self._inbound_count += 1
-        number = self._inbound_count
+        number = next(self._inbound_numbers)
         pattern = "%Y-%m-%dT%H:%M:%SZ" if number % 2 else "%Y-%m-%d %H:%M:%S"
         link_id = str(uuid.uuid4()) if number % 3 else ""
         inbound = Inbound(number, msisdn, short_code, text, self.now().strftime(pattern), link_id)

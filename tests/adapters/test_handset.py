@@ -19,6 +19,7 @@ from sim.phone import Handset, NoSession
 from tests.adapters.our_side import OurSide
 
 CALLER = "+254712345678"
+SAFARICOM = "63902"
 CODE = "*384*35711#"
 
 
@@ -99,7 +100,7 @@ def street() -> Iterator[Street]:
         shop = Shop(ours, africastalking, daraja)
         shop.open()
         money.add_wallet(CALLER, "1234", 100_00)
-        yield Street(shop, money, Handset(CALLER, africastalking, money, daraja))
+        yield Street(shop, money, Handset(CALLER, SAFARICOM, africastalking, money, daraja))
         assert daraja.server.failures == []
         assert africastalking.server.failures == []
 
@@ -174,7 +175,7 @@ def test_a_phone_without_anything_on_it_says_so(street: Street) -> None:
     with pytest.raises(LookupError):
         caller.text("40404", "hello")
     with pytest.raises(LookupError):
-        Handset(CALLER, street.shop.africastalking, street.money).pay_by_hand("600111", "A1", 10_00)
+        Handset(CALLER, SAFARICOM, street.shop.africastalking, street.money).pay_by_hand("600111", "A1", 10_00)
 
 
 def test_a_prompt_is_answered_once(street: Street) -> None:

@@ -24,7 +24,7 @@ ATTRIBUTE_BYTES_MAX = 253
 SESSION_TIMEOUT_SECONDS_MAX = 2**32 - 1
 assert ATTEMPTS * TIMEOUT_SECONDS <= 5, "a silent router must leave the job time for other things"
 
-_RATE = re.compile(r"\d{1,9}[kM]?/\d{1,9}[kM]?(?: [0-9kM/]{1,80})*", re.ASCII)
+_RATE = re.compile(r"\d{1,9}[kM]?/\d{1,9}[kM]?(?: [0-9kM/]{1,30}){0,6}", re.ASCII)
 _ACKS, _NAKS = (CoAACK, DisconnectACK), (CoANAK, DisconnectNAK)
 
 

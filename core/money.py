@@ -51,7 +51,7 @@ class Money:
     @property
     def whole(self) -> int:
         """Whole units, rounded up: what a company that takes no cents has to be asked for."""
-        unit = 10 ** SCALE[self.currency]
+        unit: int = 10 ** SCALE[self.currency]
         return -(-self.minor // unit)
 
     def _same(self, other: Money) -> None:

@@ -37,7 +37,7 @@ class SmsAccepted:
 class SmsRejected(Exception):
     """The gateway will not deliver this text. `reason` is one of REASONS; `final` says whether trying later is pointless."""
 
-    REASONS = ("bad_number", "opted_out", "no_balance", "sender", "held", "no_route", "gateway")
+    REASONS = ("bad_number", "opted_out", "no_balance", "sender", "held", "no_route", "gateway", "not_set_up")
 
     def __init__(self, reason: str, *, final: bool, code: str = "") -> None:
         assert reason in self.REASONS
@@ -119,7 +119,8 @@ class StillOpen:
 class ConfirmedByQuery:
     """Asked about this prompt, the company says that it was paid, but names neither amount nor receipt.
 
-    Good reason to wait for the receipt (and to tell somebody when it does not come), not enough to enter money.
+    A prompt is paid whole or not at all, so the amount is what we asked for; the receipt number follows with a callback or
+    a C2B confirmation, or with reconciliation (payments.md §1.3).
     """
 
     request_id: str

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 from functools import wraps
-from typing import Any, Concatenate, ParamSpec, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, cast
 
 from core.errors import NotAllowed
 
@@ -60,42 +60,39 @@ class Visit(Protocol):
     def actor(self) -> Actor: ...
 
 
-V = TypeVar("V", bound=Visit)
-P = ParamSpec("P")
-R = TypeVar("R")
-Verb = Callable[Concatenate[V, P], R]
+Verb = TypeVar("Verb", bound=Callable[..., Any])
 
 
-def requires(permission: Can) -> Callable[[Verb[V, P, R]], Verb[V, P, R]]:
+def requires(permission: Can) -> Callable[[Verb], Verb]:
     """Only staff with `permission` (and the system itself) may call this verb."""
 
-    def mark(verb: Verb[V, P, R]) -> Verb[V, P, R]:
+    def mark(verb: Verb) -> Verb:
         @wraps(verb)
-        def guarded(uow: V, *args: P.args, **kwargs: P.kwargs) -> R:
+        def guarded(uow: Visit, *args: Any, **kwargs: Any) -> Any:
             if not uow.actor.may(permission):
                 raise NotAllowed(permission=permission.value)
             return verb(uow, *args, **kwargs)
 
         guarded.access = permission  # type: ignore[attr-defined]
-        return guarded
+        return cast(Verb, guarded)
 
     return mark
 
 
-def system_only(verb: Verb[V, P, R]) -> Verb[V, P, R]:
+def system_only(verb: Verb) -> Verb:
     """Only jobs and doors speaking for a company or a router may call this verb."""
 
     @wraps(verb)
-    def guarded(uow: V, *args: P.args, **kwargs: P.kwargs) -> R:
+    def guarded(uow: Visit, *args: Any, **kwargs: Any) -> Any:
         if uow.actor.kind != "system":
             raise NotAllowed(permission="system")
         return verb(uow, *args, **kwargs)
 
     guarded.access = "system"  # type: ignore[attr-defined]
-    return guarded
+    return cast(Verb, guarded)
 
 
-def customers_may(verb: Verb[V, P, R]) -> Verb[V, P, R]:
+def customers_may(verb: Verb) -> Verb:
     """Anybody may call this verb, customers included; it only ever touches what it is handed."""
     verb.access = "customer"  # type: ignore[attr-defined]
     return verb

@@ -73,7 +73,5 @@ def _checked(host: str, port: int) -> int:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise PortTaken(
-                error.errno, f"{host} port {port}: {error.strerror}"
-            ) from error
+            raise PortTaken(error.errno, f"{host} port {port}: {error.strerror}") from error
         return int(probe.getsockname()[1])

@@ -1,0 +1,19 @@
+"""Flask factory of the portal process."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from core.app import App
+from portal import health, hooks
+
+BODY_BYTES_MAX = 64 * 1024
+
+
+def create_app(app: App) -> Flask:
+    """The portal over an open `App`. Bodies over 64 KiB are answered with 413 before anything reads them."""
+    web = Flask(__name__, static_folder=None)
+    web.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    web.register_blueprint(hooks.blueprint(app))
+    web.register_blueprint(health.blueprint(app))
+    return web

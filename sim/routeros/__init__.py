@@ -1,4 +1,4 @@
-"""The virtual MikroTik: a router made of sockets and tables, true to the reference wherever the reference says something.
+"""The virtual MikroTik: a router made of sockets and tables, true to the reference wherever that says something.
 
 It speaks the programming interface on TCP and TLS, checks every command against the real command tree, runs a hotspot
 that asks RADIUS over UDP, sends accounting and obeys change-of-authorisation requests. Devices are plugged in by

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from sim.routeros.lines import RadiusServer
 from sim.routeros.machine import Machine
 from sim.routeros.packets import HIGH_WORD, Pairs, pairs
-from sim.routeros.radius import AccountingRecord, RadiusClient, RadiusServer
+from sim.routeros.radius import AccountingRecord, RadiusClient
 from sim.routeros.sessions import BYTES_PER_PACKET, CAUSE_NAMES, Session
 from sim.routeros.values import parse_duration_ms
 
@@ -99,7 +100,7 @@ class Reporter:
         self._client.account(AccountingRecord(pairs(values), self._machine.seconds(), None))
 
     def _report(self, session: Session, status: int, port_type: str, more: Pairs) -> None:
-        if not session.radius:
+        if not session.reported:
             return
         machine = self._machine
         attributes = [

@@ -54,6 +54,15 @@ class Connection:
         self._policies: frozenset[str] | None = None
         self._challenge = b""
         self._gone = threading.Event()
+        self._thread = threading.Thread(target=self.run, name="router-connection", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait_over(self, seconds: float) -> None:
+        """Wait until the connection's thread has ended; a thread that waits for itself goes on at once."""
+        if self._thread is not threading.current_thread():
+            self._thread.join(seconds)
 
     def run(self) -> None:
         """Serve until either side has enough."""
@@ -110,7 +119,16 @@ class Connection:
         return True
 
     def _login(self, request: Request) -> None:
-        self._service.faults.wait(self._gone)
+        faults = self._service.faults
+        faults.wait(self._gone)
+        if faults.nonsense:
+            self.send(faults.garbage())
+            return
+        try:
+            faults.refuse_if_told(request.path)
+        except Trap as trap:
+            self._refuse(request.tag, trap)
+            return
         old = self._service.machine.schema.number < PLAIN_LOGIN_SINCE
         if old and "response" not in request.arguments:
             self._challenge = os.urandom(16)

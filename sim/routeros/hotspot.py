@@ -6,6 +6,7 @@ import ipaddress
 from collections.abc import Callable
 
 from sim.routeros.accounting import Reporter
+from sim.routeros.cookies import CookieJar
 from sim.routeros.devices import Device
 from sim.routeros.hosts import Binding, Host, binding_of
 from sim.routeros.logins import Logins
@@ -32,7 +33,8 @@ class Hotspot:
         self._next_address = 2
         self._powered = True
         self.reporter = Reporter(machine, client)
-        self.roster = Roster(machine, self.reporter, self._schedule)
+        self.cookies = CookieJar(machine)
+        self.roster = Roster(machine, self.reporter, self._session_ended)
         self.logins = Logins(machine, client, self.roster, self, source)
 
     # What people with devices do. Each waits, on a manual clock, until the router has finished reacting.
@@ -249,7 +251,11 @@ class Hotspot:
         self._hosts[host.number] = host
         self._by_device[device] = host
         if not host.bypassed:
-            self.logins.by_mac(host)
+            self.logins.at_first_sight(host)
+        self._schedule(host)
+
+    def _session_ended(self, host: Host, cause: int) -> None:
+        self.cookies.session_ended(host.mac, cause)
         self._schedule(host)
 
     def _vanish(self, host: Host) -> None:

@@ -23,6 +23,7 @@ class HotspotMenus:
         executor.register(active, "remove", self._remove_active)
         executor.register(host, "remove", self._remove_host)
         executor.register(host, "make-binding", self._make_binding)
+        executor.register("/ip/hotspot/cookie", "remove", self._remove_cookie)
         executor.register("/ip/hotspot/user", "reset-counters", self._reset_counters)
         for command in ("add", "set", "comment"):
             executor.register(active, command, self._refuse)
@@ -61,6 +62,13 @@ class HotspotMenus:
             table = self._machine.tables[request.menu]
             for number in self._executor.rows_meant(request, table):
                 self._hotspot.drop(self._hotspot.host(number))
+        return {}
+
+    def _remove_cookie(self, request: Request, _emit: Emit) -> dict[str, str]:
+        with self._machine.lock:
+            table = self._machine.tables[request.menu]
+            for number in self._executor.rows_meant(request, table):
+                self._hotspot.cookies.drop(table.get(number, "mac-address"))
         return {}
 
     def _make_binding(self, request: Request, _emit: Emit) -> dict[str, str]:

@@ -13,9 +13,10 @@ from sim.routeros.accounting import radius_servers, who_and_where
 from sim.routeros.devices import Device, LoginResult
 from sim.routeros.grants import BadGrant, Grant
 from sim.routeros.hosts import Host
+from sim.routeros.lines import RadiusServer
 from sim.routeros.machine import Machine
 from sim.routeros.packets import ACCESS_ACCEPT, Key, Pairs
-from sim.routeros.radius import Outcome, RadiusClient, RadiusServer
+from sim.routeros.radius import Outcome, RadiusClient
 from sim.routeros.roster import Roster
 from sim.routeros.sessions import Session
 from sim.routeros.values import parse_duration_ms, parse_mac
@@ -65,10 +66,29 @@ class Logins:
         self._hotspot = hotspot
         self._source = source
 
-    def by_mac(self, host: Host) -> None:
-        """The one MAC login a new host row gets, if its profile wants that. Call under the lock."""
+    def at_first_sight(self, host: Host) -> None:
+        """What a new host row gets by itself: its cookie's login, else one MAC login. Call under the lock."""
+        cookies = self._hotspot.cookies
+        cookie = cookies.of(host.mac)
+        if cookie is None or not self._allows(host, "mac-cookie"):
+            self._by_mac(host)
+            return
+
+        def answered(result: LoginResult) -> None:
+            if not result.ok:
+                with self._machine.lock:
+                    cookies.drop(host.mac)
+                    if not host.gone:
+                        self._by_mac(host)
+
+        self.begin(host, cookie.user, cookie.password, "mac-cookie", [], answered)
+
+    def _allows(self, host: Host, method: str) -> bool:
+        return method in self._hotspot.profile_of(host.server)("login-by").split(",")
+
+    def _by_mac(self, host: Host) -> None:
         profile = self._hotspot.profile_of(host.server)
-        if "mac" not in profile("login-by").split(","):
+        if not self._allows(host, "mac"):
             return
         user = format_mac(host.mac, profile("radius-mac-format"))
         password = profile("mac-auth-password")
@@ -99,13 +119,17 @@ class Logins:
                 return LoginResult(False, f"unknown host IP {device.ip}")
             if host.session is not None or host.bypassed:
                 return LoginResult(True)
-            if "http-pap" not in self._hotspot.profile_of(host.server)("login-by").split(","):
+            if not self._allows(host, "http-pap"):
                 return LoginResult(False, NO_CHAP)
             if _is_mac(user) and parse_mac(user) != host.mac:
                 return LoginResult(False, f"invalid username ({user}): this MAC address is not yours")
             waiting = _Waiting()
             self.begin(host, user, password, "http-pap", form_attributes(fields), waiting.answered)
-        return waiting.result()
+        result = waiting.result()
+        with self._machine.lock:
+            if result.ok and host.session is not None and self._allows(host, "mac-cookie"):
+                self._hotspot.cookies.keep(host.mac, user, password, host.session.grant.profile)
+        return result
 
     def begin(self, host: Host, user: str, password: str, method: str, extra: Pairs, answered: Answered) -> None:
         """Try to log a host in. Call under the lock; local users are decided at once."""
@@ -178,6 +202,8 @@ class Logins:
             port=port,
             started_at=self._machine.seconds(),
             radius=server_number is not None,
+            reported=server_number is not None
+            and self._hotspot.profile_of(host.server)("radius-accounting") != "false",
             server_number=server_number,
         )
         self._roster.begin(session)

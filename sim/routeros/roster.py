@@ -20,7 +20,7 @@ POOL_SEARCH_MAX = 65536
 class Roster:
     """The sessions of one router. Every method is called under the machine's lock."""
 
-    def __init__(self, machine: Machine, reporter: Reporter, after_end: Callable[[Host], None]) -> None:
+    def __init__(self, machine: Machine, reporter: Reporter, after_end: Callable[[Host, int], None]) -> None:
         self._machine = machine
         self._after_end = after_end
         self._reporter = reporter
@@ -86,7 +86,7 @@ class Roster:
         self._count_local_use(session)
         self._reporter.stop(session, self.port_type(session.host), cause)
         self._machine.tables["/ip/hotspot/host"].touch(session.host.number)
-        self._after_end(session.host)
+        self._after_end(session.host, cause)
 
     def vanish(self, session: Session) -> None:
         """Take the session off all tables without a word, as a power cut does."""

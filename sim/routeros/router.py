@@ -13,6 +13,7 @@ from sim.routeros.commands import Executor, Request
 from sim.routeros.connection import Service
 from sim.routeros.devices import Device
 from sim.routeros.faults import Faults
+from sim.routeros.fetch import Fetcher
 from sim.routeros.hotspot import Hotspot
 from sim.routeros.hotspot_menus import HotspotMenus
 from sim.routeros.incoming import Incoming
@@ -58,6 +59,7 @@ class VirtualRouter:
         self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
         self._incoming = Incoming(self.machine, self.hotspot, self.faults, host, coa_port)
         HotspotMenus(self.machine, self.executor, self.hotspot)
+        Fetcher(self.machine, self.executor)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
         self.executor.after_write += [self._mirror, self.hotspot.configuration_changed]
         factory.furnish(self.machine)
@@ -341,6 +343,7 @@ class VirtualRouter:
     def _forget_everything(self, keep_api_users: bool) -> None:
         with self.machine.lock:
             self.hotspot.power_off()
+            self.hotspot.cookies.clear()
             self._client.forget()
             users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
             self.machine.tables.forget()

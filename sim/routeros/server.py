@@ -14,7 +14,7 @@ from sim.routeros.connection import Connection, Service
 from sim.routeros.transport import Channel, TlsChannel, self_signed
 
 BACKLOG = 64
-SERVICE_NAMES = ("api", "api-ssl")
+GOODBYE_SECONDS = 2.0
 
 
 @dataclass
@@ -80,6 +80,8 @@ class ApiServer:
                 connections = list(door.connections)
             for connection in connections:
                 connection.close()
+            for connection in connections:
+                connection.wait_over(GOODBYE_SECONDS)
 
     def sessions(self) -> int:
         with self._lock:
@@ -120,7 +122,7 @@ class ApiServer:
         channel = Channel(raw) if door.tls is None else TlsChannel(raw, door.tls)
         connection = Connection(channel, self._service, lambda gone: door.connections.discard(gone))
         door.connections.add(connection)
-        threading.Thread(target=connection.run, name="router-connection", daemon=True).start()
+        connection.start()
 
     def _admits(self, door: Door, address: str) -> bool:
         machine = self._service.machine

@@ -33,6 +33,7 @@ class Session:
     port: int
     started_at: float
     radius: bool
+    reported: bool
     server_number: int | None
     number: int = 0
     queue_number: int | None = None

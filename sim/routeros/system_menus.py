@@ -120,7 +120,7 @@ class SystemMenus:
         return self._monitor(request, emit, rows)
 
     def _radius_row(self, number: int) -> dict[str, str]:
-        counters = self._client.counters_of(number)
+        counters = self._client.lines.counters_of(number)
         return {
             "pending": str(counters.pending),
             "requests": str(counters.requests),
@@ -155,7 +155,7 @@ class SystemMenus:
                 raise Trap("interrupted", CATEGORY_INTERRUPTED)
 
     def _reset_radius(self, _request: Request, _emit: Emit) -> dict[str, str]:
-        self._client.counters.clear()
+        self._client.lines.counters.clear()
         return {}
 
     def _reboot_soon(self, _request: Request, _emit: Emit) -> dict[str, str]:

@@ -65,6 +65,13 @@ def postgres_template(postgres_url: str) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
+def washed_postgres_url(postgres_url: str, postgres_template: str) -> Iterator[str]:
+    """One database with all tables, for test after test; `database_url` empties it before each."""
+    with services.postgres_database(postgres_url, postgres_template) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A database file with all tables, to be copied."""
     path = tmp_path_factory.mktemp("template") / "duka.db"
@@ -80,9 +87,9 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
         shutil.copy(request.getfixturevalue("sqlite_template"), path)
         yield f"sqlite:///{path}"
     else:
-        server_url = request.getfixturevalue("postgres_url")
-        with services.postgres_database(server_url, request.getfixturevalue("postgres_template")) as url:
-            yield url
+        url = request.getfixturevalue("washed_postgres_url")
+        services.wash(url)
+        yield url
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import ClassVar
 
 from sqlalchemy import func, select, update
 
@@ -45,7 +46,7 @@ TENANT = 1
 class Rehearsal(Job[Task, int, str]):
     """A job that remembers what it was asked to do. `on_act` is what the world does; the hooks answer as told."""
 
-    task = SendMessage
+    task: ClassVar[type[Task]] = SendMessage
     on_act: Callable[[int], str] = lambda number: "done"
     on_read: Callable[[UnitOfWork, int], int | None] = lambda uow, number: number
     on_record: Callable[[UnitOfWork, int], None] = lambda uow, number: None

@@ -288,6 +288,24 @@ def postgres_database(server_url: str, template: str = "template0") -> Iterator[
             connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
 
 
+def wash(url: str) -> None:
+    """Empty every table of a database and count ids from 1 again, whoever is still connected: faster than a new copy."""
+    name = make_url(url).database
+    with _superuser(url) as connection, connection.transaction():
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s AND pid <> pg_backend_pid()",
+            [name],
+        )
+        connection.execute("SET LOCAL session_replication_role = replica")  # no foreign key checks while emptying
+        tables = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()
+        for table in {name for (name,) in tables} - {"alembic_version"}:
+            connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
+        connection.execute(
+            "SELECT setval(format('%I', sequencename)::regclass, 1, false) FROM pg_sequences"
+            " WHERE schemaname = 'public' AND last_value IS NOT NULL"
+        )
+
+
 @contextmanager
 def _superuser(server_url: str) -> Iterator[psycopg.Connection]:
     plain = make_url(server_url).set(drivername="postgresql").render_as_string(hide_password=False)

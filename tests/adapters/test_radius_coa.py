@@ -270,6 +270,7 @@ def test_changing_nothing_is_a_mistake(coa: RadiusCoA, router: RouterAddress) ->
         coa.change(router, SESSION, rate=None, session_timeout_seconds=None)
 
 
+@pytest.mark.filterwarnings("error")
 def test_no_socket_is_left_behind(coa: RadiusCoA, port: Port, router: RouterAddress) -> None:
     def sockets() -> int:
         return sum(

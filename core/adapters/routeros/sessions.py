@@ -48,13 +48,13 @@ def _log_in_host(talk: Talk, mac: str, host: Row | None) -> ActiveRow | None:
         if host is None or flag(host, "bypassed"):
             return None
         trap = _log_in(talk, mac, host)
-        if trap is None or meaning(trap).code == "authorizing":
+        if trap is None or meaning(trap).code == "authorizing" or _is_none_of_radius(trap):
             session = _appeared(talk, mac)
             if session is None:
                 _make_it_ask_again(talk, host, trap)
             return session
         if meaning(trap).code not in STALE:
-            _refused(talk, host, trap)
+            _refused(talk, trap)
         host = _only_host(talk, mac)
     if host is not None:
         _make_it_ask_again(talk, host, trap)
@@ -106,12 +106,15 @@ def _appeared(talk: Talk, mac: str) -> ActiveRow | None:
     return None
 
 
-def _refused(talk: Talk, host: Row, trap: Trap) -> NoReturn:
-    """RADIUS or the router said no. A text that is in no table is the Reply-Message of the reject."""
+def _is_none_of_radius(trap: Trap) -> bool:
+    """The router itself stumbled (another login was faster, a row went away): look before concluding anything."""
     saying = meaning(trap)
-    if saying.code in ("gone", "interrupted") or (saying.code == "other" and trap.text.startswith("failure")):
-        _make_it_ask_again(talk, host, trap)
-    if saying.code == "other":
+    return saying.code in ("gone", "interrupted") or (saying.code == "other" and trap.text.startswith("failure"))
+
+
+def _refused(talk: Talk, trap: Trap) -> NoReturn:
+    """RADIUS or the router said no. A text that is in no table is the Reply-Message of the reject."""
+    if meaning(trap).code == "other":
         raise GatewayRefused(f"router {talk.router.name!r} says: {trap}", code="rejected", permanent=False)
     raise failure(talk.router, trap)
 

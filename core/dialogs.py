@@ -1,20 +1,23 @@
-"""Memory of one USSD conversation, with a deadline.
+"""Memory of one USSD or SMS conversation, with a deadline.
 
 A row, not Redis: the till works while Redis is down. And not replayed from the accumulated `text`: a price list that
-changes between two answers would sell something other than what was shown.
+changes between two answers would sell something other than what was shown. A step costs two statements: one that takes
+the row and locks it, one that writes what came of it.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Index, Integer, String, Text, UniqueConstraint, delete, select
+from sqlalchemy import JSON, Index, Integer, Row, String, Text, UniqueConstraint, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, TenantOwned, pk
+from core.errors import Refusal
 from core.roles import customers_may, system_only
 from core.uow import UnitOfWork
 
@@ -22,10 +25,21 @@ LIFE_SECONDS = 600
 """A session lasts 180 s at most (africastalking.md §2.2); the rest is for late repeats."""
 RESUME_SECONDS = 300
 """How long after a dropped session we offer to continue (captive-portal.md §6)."""
+SMS_LIFE_SECONDS = 7200
+assert RESUME_SECONDS < LIFE_SECONDS, "what may be continued must still be there"
+SMS = "sms"
+"""The outcome of a row that counts text messages: there is nothing to continue."""
+
+
+class NotYourSession(Refusal):
+    """This session belongs to another number."""
 
 
 class Dialog(TenantOwned, Base):
-    """One conversation: where it stands, what was shown, and the reply to repeat when the same step comes again."""
+    """One conversation: where it stands, what was shown, and the reply to repeat when the same step comes again.
+
+    `outcome` is empty until we have said the last word; only such conversations are offered for continuing.
+    """
 
     __tablename__ = "dialog"
     __table_args__ = (
@@ -41,7 +55,6 @@ class Dialog(TenantOwned, Base):
     screen: Mapped[str] = mapped_column(String(40))
     memory: Mapped[dict[str, Any]] = mapped_column(JSON)
     steps: Mapped[int] = mapped_column(Integer, default=0)
-    last_text: Mapped[str | None] = mapped_column(Text)
     last_reply: Mapped[str | None] = mapped_column(Text)
     touched_at: Mapped[datetime]
     ended_at: Mapped[datetime | None]
@@ -49,52 +62,128 @@ class Dialog(TenantOwned, Base):
     expires_at: Mapped[datetime]
 
 
+_COLUMNS = (
+    Dialog.id, Dialog.session_id, Dialog.msisdn, Dialog.customer_id, Dialog.screen, Dialog.memory, Dialog.steps,
+    Dialog.last_reply, Dialog.outcome,
+)  # fmt: skip
+
+
+@dataclass(slots=True)
+class Conversation:
+    """A dialog in the hands of a door. Change it, then `keep` it.
+
+    `steps` counts the answers that were taken in. What was typed is not kept: it contains voucher codes.
+    """
+
+    id: int
+    session_id: str
+    msisdn: str
+    customer_id: int | None
+    screen: str
+    memory: dict[str, Any]
+    steps: int
+    last_reply: str | None
+    outcome: str | None
+
+    def repeated(self, steps: int) -> str | None:
+        """What we said already when a post brings no more answers than we have taken in, or comes after the last word."""
+        return self.last_reply if self.outcome is not None or steps <= self.steps else None
+
+
 @customers_may
-def open_(uow: UnitOfWork, session_id: str, msisdn: str) -> Dialog:
-    """This session's memory, locked for this step so that two copies of one post follow each other."""
+def open_(
+    uow: UnitOfWork, session_id: str, msisdn: str, *, new: bool, life_seconds: int = LIFE_SECONDS
+) -> Conversation:
+    """This session's memory, locked for this step so that two copies of one post follow each other.
+
+    `new` says which is likelier and only saves a statement. Raises `NotYourSession`.
+    """
+    row = _insert(uow, session_id, msisdn, life_seconds) if new else _locked(uow, session_id)
+    if row is None:
+        row = _locked(uow, session_id) if new else _insert(uow, session_id, msisdn, life_seconds)
+    if row is None:  # somebody else's first post was faster than ours between the two statements
+        row = _locked(uow, session_id)
+    if row is None or row.msisdn != msisdn:
+        raise NotYourSession()
+    return _conversation(row)
+
+
+def _locked(uow: UnitOfWork, session_id: str) -> Row[Any] | None:
+    return uow.session.execute(select(*_COLUMNS).where(Dialog.session_id == session_id).with_for_update()).first()
+
+
+def _insert(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> Row[Any] | None:
     insert = postgres_insert if uow.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    find = select(Dialog).where(Dialog.session_id == session_id, Dialog.msisdn == msisdn).with_for_update()
-    dialog = uow.session.scalar(find)
-    if dialog is None:
-        uow.session.execute(
-            insert(Dialog)
-            .values(
-                tenant_id=uow.tenant, session_id=session_id, msisdn=msisdn, screen="", memory={}, steps=0,
-                touched_at=uow.now, expires_at=uow.now + timedelta(seconds=LIFE_SECONDS),
-            )
-            .on_conflict_do_nothing(index_elements=["tenant_id", "session_id"])
-        )  # fmt: skip
-        dialog = uow.session.scalar(find)
-        if dialog is None:
-            raise LookupError("this session id belongs to another number")
-    return dialog
+    return uow.session.execute(
+        insert(Dialog)
+        .values(
+            tenant_id=uow.tenant, session_id=session_id, msisdn=msisdn, screen="", memory={}, steps=0,
+            touched_at=uow.now, expires_at=uow.now + timedelta(seconds=life_seconds),
+        )
+        .on_conflict_do_nothing(index_elements=["tenant_id", "session_id"])
+        .returning(*_COLUMNS)
+    ).first()  # fmt: skip
+
+
+def _conversation(row: Row[Any]) -> Conversation:
+    values: list[Any] = list(row)
+    return Conversation(*values)
 
 
 @customers_may
-def unfinished(uow: UnitOfWork, msisdn: str, except_session: str) -> Dialog | None:
-    """The conversation this number dropped within the last five minutes, if any."""
+def keep(uow: UnitOfWork, told: Conversation) -> None:
+    """Remember how the conversation stands now."""
+    uow.session.execute(
+        update(Dialog)
+        .where(Dialog.id == told.id)
+        .values(
+            customer_id=told.customer_id, screen=told.screen, memory=told.memory, steps=told.steps,
+            last_reply=told.last_reply, outcome=told.outcome, touched_at=uow.now,
+        )
+        .execution_options(synchronize_session=False)
+    )  # fmt: skip
+
+
+@customers_may
+def unfinished(uow: UnitOfWork, msisdn: str, except_session: str) -> Conversation | None:
+    """The conversation this number dropped within the last five minutes after at least one answer, if any."""
     since = uow.now - timedelta(seconds=RESUME_SECONDS)
-    return uow.session.scalar(
-        select(Dialog)
+    row = uow.session.execute(
+        select(*_COLUMNS)
         .where(
             Dialog.msisdn == msisdn,
-            Dialog.session_id != except_session,
             Dialog.touched_at >= since,
             Dialog.outcome.is_(None),
+            Dialog.steps > 0,
+            Dialog.session_id != except_session,
         )
-        .order_by(Dialog.touched_at.desc())
+        .order_by(Dialog.touched_at.desc(), Dialog.id.desc())
         .limit(1)
+    ).first()
+    return _conversation(row) if row is not None else None
+
+
+@customers_may
+def drop_unfinished(uow: UnitOfWork, msisdn: str, except_session: str, outcome: str) -> None:
+    """Offer none of this number's earlier conversations any more."""
+    uow.session.execute(
+        update(Dialog)
+        .where(Dialog.msisdn == msisdn, Dialog.outcome.is_(None), Dialog.session_id != except_session)
+        .values(outcome=outcome)
+        .execution_options(synchronize_session=False)
     )
 
 
 @system_only
-def ended(uow: UnitOfWork, session_id: str, outcome: str) -> bool:
-    """The gateway says the session is over (`success`, `incomplete`, `failed`). False for a session we never had."""
-    dialog = uow.session.scalar(select(Dialog).where(Dialog.session_id == session_id))
-    if dialog is None:
-        return False
-    dialog.ended_at = dialog.ended_at or uow.now
-    return True
+def ended(uow: UnitOfWork, session_id: str) -> str | None:
+    """The gateway says the session is over. The screen it ended on; None for a session we never had."""
+    return uow.session.scalar(
+        update(Dialog)
+        .where(Dialog.session_id == session_id)
+        .values(ended_at=uow.now)
+        .returning(Dialog.screen)
+        .execution_options(synchronize_session=False)
+    )
 
 
 @system_only

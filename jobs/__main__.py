@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
-import threading
-from types import FrameType
 
 from core import logs
 from core.app import open_app
 from core.config import ConfigError
 from jobs import clock, relay, worker
+from jobs.stopping import stop_on_signals
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -19,14 +17,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m jobs", description=__doc__)
     parser.add_argument("process", choices=("relay", "worker", "clock"))
     process: str = parser.parse_args(arguments).process
-    stop = threading.Event()
-
-    def on_signal(_number: int, _frame: FrameType | None) -> None:
-        # in a thread: a handler may not touch the lock that the interrupted `stop.wait` holds
-        threading.Thread(target=stop.set, daemon=True).start()
-
-    signal.signal(signal.SIGTERM, on_signal)
-    signal.signal(signal.SIGINT, on_signal)
+    stop = stop_on_signals()
     try:
         logs.set_up(process)
         app = open_app()

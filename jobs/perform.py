@@ -9,7 +9,6 @@ Whatever dies in between, the lease ends and the promise is carried again.
 
 from __future__ import annotations
 
-import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -63,12 +62,12 @@ def perform(app: App, jobs: Jobs, promise_id: int) -> None:
 
 def perform_batch(app: App, jobs: Jobs, promise_ids: Sequence[int]) -> None:
     """Keep several, one after another, in the order given. One that fails does not hinder the next."""
-    started = time.monotonic()
+    no_more_at = app.clock.now() + timedelta(seconds=BATCH_SECONDS_MAX)
     heads: list[Head] = []
     with guard(lambda error: log.error("promises.unread", promises=list(promise_ids), error=describe(error))):
         heads = _heads(app, promise_ids)
     for position, head in enumerate(heads):
-        if time.monotonic() - started > BATCH_SECONDS_MAX:
+        if app.clock.now() > no_more_at:
             _give_back(app, heads[position:])
             return
         with (

@@ -200,10 +200,9 @@ def postgres_server() -> Iterator[str]:
         if user is not None:
             shutil.chown(folder, user, user)
         _progress("starting PostgreSQL …")
-        data, log = Path(folder) / "data", Path(folder) / "log"
         arguments = [
             "-D",
-            str(data),
+            str(Path(folder) / "data"),
             "-U",
             POSTGRES_SUPERUSER,
             "-A",
@@ -223,34 +222,31 @@ def postgres_server() -> Iterator[str]:
         )
         if made.returncode:
             raise ServiceFailed(f"initdb failed: {made.stderr.decode(errors='replace')[-800:]}")
-        for attempt in range(START_ATTEMPTS_MAX):
-            port = free_port()
-            options = [
-                "-p",
-                str(port),
-                "-c",
-                "listen_addresses=127.0.0.1",
-                "-c",
-                f"unix_socket_directories={folder}",
-            ]
-            with log.open("ab") as output:
-                process = subprocess.Popen(
-                    [postgres, "-D", str(data), *options],
-                    cwd=folder,
-                    user=user,
-                    group=user,
-                    stdout=output,
-                    stderr=output,
-                )
-            if _postgres_answers(process, port):
-                break
-            _stop(process, signal.SIGQUIT)
-            if attempt == START_ATTEMPTS_MAX - 1:
-                raise ServiceFailed(f"PostgreSQL did not start: {log.read_text(errors='replace')[-800:]}")
+        process, port = _start_postgres(postgres, Path(folder), user)
         try:
             yield f"postgresql+psycopg://{POSTGRES_SUPERUSER}@127.0.0.1:{port}/postgres"
         finally:
             _stop(process, signal.SIGINT)
+
+
+def _start_postgres(postgres: str, folder: Path, user: str | None) -> tuple[subprocess.Popen[bytes], int]:
+    log = folder / "log"
+    for _ in range(START_ATTEMPTS_MAX):
+        port = free_port()
+        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [postgres, "-D", str(folder / "data"), *options],
+                cwd=folder,
+                user=user,
+                group=user,
+                stdout=output,
+                stderr=output,
+            )
+        if _postgres_answers(process, port):
+            return process, port
+        _stop(process, signal.SIGQUIT)
+    raise ServiceFailed(f"PostgreSQL did not start: {log.read_text(errors='replace')[-800:]}")
 
 
 def _unprivileged_user() -> str | None:

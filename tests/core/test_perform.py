@@ -12,6 +12,7 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import SQLAlchemyError
 from structlog.testing import capture_logs
 
+from core import outbox
 from core.app import App, open_app
 from core.clock import FrozenClock
 from core.config import Database, Redis, Settings
@@ -21,7 +22,7 @@ from core.tasks import Digest, LogOut, SendMessage
 from core.uow import UnitOfWork
 from jobs.job import Postpone, Verdict, by_task
 from jobs.lanes import BUSY_PAUSE_MILLISECONDS, Lanes
-from jobs.perform import describe, perform, perform_batch
+from jobs.perform import BATCH_SECONDS_MAX, describe, perform, perform_batch
 from tests.plumbing import TENANT, Crash, LaneRehearsal, Rehearsal, audited, kept, opened, owe, promise_of
 from tests.services import free_port
 
@@ -102,6 +103,22 @@ def test_a_batch_keeps_each_promise_once_in_the_order_given(app: App) -> None:
     job = Rehearsal()
     perform_batch(app, by_task([job]), [ids[2], ids[0], ids[2], ids[1]])
     assert job.acted == [3, 1, 2]
+
+
+def test_a_batch_that_takes_too_long_gives_the_rest_back_at_once(app: App, clock: FrozenClock) -> None:
+    ids = owe(app, SendMessage(1), SendMessage(2), SendMessage(3))
+    with app.work(None) as uow:
+        assert len(outbox.lease_due(uow.session, uow.now, 10)) == 3
+
+    def dawdle(number: int) -> str:
+        clock.advance(timedelta(seconds=BATCH_SECONDS_MAX - 1))
+        return "done"
+
+    job = Rehearsal(on_act=dawdle)
+    perform_batch(app, by_task([job]), ids)
+    assert job.acted == [1, 2]
+    rest = promise_of(app, ids[2])
+    assert (rest.due_at, rest.attempts) == (clock.now(), 0)
 
 
 # ---- the same promise in two hands -------------------------------------------------------------------------------------

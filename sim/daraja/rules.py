@@ -171,7 +171,7 @@ def text(body: Mapping[str, object], name: str, length_min: int, length_max: int
 def number_text(body: Mapping[str, object], name: str, pattern: re.Pattern[str] = _DIGITS) -> str:
     """A field of digits, sent as a number or as text: both are in use. Fractions, signs and truth are refused."""
     value = body.get(name)
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**20:
+    if isinstance(value, int) and 0 <= value < 10**20:
         value = str(value)
     if not isinstance(value, str) or not pattern.fullmatch(value):
         raise bad_field(name)

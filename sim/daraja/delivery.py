@@ -97,11 +97,16 @@ class Delivery:
         """Post now and wait for the answer; again after a bad answer only if `redeliver` is set."""
         if parcel.gate is not None:
             parcel.gate.wait(ANSWER_SECONDS)
-        for _ in range(1 + (REDELIVERIES_MAX if self.redeliver else 0)):
-            answer = self._poster.post_json(parcel.url, parcel.body, timeout_seconds=ANSWER_SECONDS)
-            self.log.append(Delivered(parcel, answer))
+        answer = self._post_once(parcel)
+        for _ in range(REDELIVERIES_MAX if self.redeliver else 0):
             if answer.ok:
                 break
+            answer = self._post_once(parcel)
+        return answer
+
+    def _post_once(self, parcel: Parcel) -> Answer:
+        answer = self._poster.post_json(parcel.url, parcel.body, timeout_seconds=ANSWER_SECONDS)
+        self.log.append(Delivered(parcel, answer))
         return answer
 
     def _post_in_order(self, parcels: list[Parcel], copies: int) -> None:

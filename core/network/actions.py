@@ -7,11 +7,23 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from core import tenants
+from core import outbox, tenants
 from core.customers import Device
 from core.errors import Refusal
 from core.network.models import Router, Sighting
@@ -130,6 +142,7 @@ def router_up(uow: UnitOfWork, router_id: int, health: RouterHealth | None = Non
     found = router(uow, router_id)
     if found.down_since is not None:
         uow.record("router.up", found, seconds_down=int((uow.now - found.down_since).total_seconds()))
+        outbox.hurry(uow.session, f"router:{router_id}", uow.now)
     found.up_at, found.down_since = uow.now, None
     found.trouble = one_line("; ".join(health.problems), 200) or None if health else found.trouble
 
@@ -159,26 +172,39 @@ def nas_clients(uow: UnitOfWork) -> list[NasClient]:
     ]  # fmt: skip
 
 
+_ROWS_OF_USER = union_all(
+    select(
+        literal("check").label("kind"), radcheck.c.attribute, radcheck.c.value, cast(null(), Boolean).label("metered"),
+        cast(null(), BigInteger).label("quota_bytes"), cast(null(), BigInteger).label("used_bytes"),
+    ).where(radcheck.c.username == bindparam("user")),
+    select(
+        literal("reply"), radreply.c.attribute, radreply.c.value, cast(null(), Boolean), cast(null(), BigInteger),
+        cast(null(), BigInteger),
+    ).where(radreply.c.username == bindparam("user")),
+    select(
+        literal("quota"), literal(""), literal(""), radius_quota.c.metered, Subscription.quota_bytes,
+        Subscription.used_bytes,
+    )
+    .join(Subscription, Subscription.id == radius_quota.c.subscription_id)
+    .where(radius_quota.c.username == bindparam("user"), Subscription.tenant_id == bindparam("tenant")),
+)  # fmt: skip
+"""One statement sees the rows of one moment: never the old check with the new reply while somebody replaces them."""
+
+
 @system_only
 def entitlement(uow: UnitOfWork, user: str) -> Entitlement | None:
     """The rows of a user name (as the tables key it), with what is left of its quota right now. None: no rows, no access."""
-    check = uow.session.execute(select(radcheck.c.attribute, radcheck.c.value).where(radcheck.c.username == user)).all()
+    rows = uow.session.execute(_ROWS_OF_USER, {"user": user, "tenant": uow.tenant}).all()
+    check = {row.attribute: row.value for row in rows if row.kind == "check"}
     if not check:
         return None
-    reply = uow.session.execute(select(radreply.c.attribute, radreply.c.value).where(radreply.c.username == user)).all()
-    quota = uow.session.execute(
-        select(radius_quota.c.metered, Subscription.quota_bytes, Subscription.used_bytes)
-        .join(Subscription, Subscription.id == radius_quota.c.subscription_id)
-        .where(radius_quota.c.username == user)
-    ).first()
+    quota = next((row for row in rows if row.kind == "quota"), None)
     known = quota is not None and (not quota.metered or quota.quota_bytes is not None)
     remaining = None
     if quota is not None and quota.metered and quota.quota_bytes is not None:
         remaining = max(quota.quota_bytes - quota.used_bytes, 0)
-    return Entitlement(
-        check={name: value for name, value in check}, reply={name: value for name, value in reply},
-        remaining_bytes=remaining, quota_known=known,
-    )  # fmt: skip
+    reply = {row.attribute: row.value for row in rows if row.kind == "reply"}
+    return Entitlement(check=check, reply=reply, remaining_bytes=remaining, quota_known=known)
 
 
 @system_only

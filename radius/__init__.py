@@ -1,0 +1,1 @@
+"""The RADIUS door: who may go online, asked by routers; what was used, told by routers."""

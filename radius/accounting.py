@@ -1,0 +1,104 @@
+"""Accounting-Requests: what a router tells about sessions, as a value for the core."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import structlog
+
+from core import network
+from core.app import App
+from core.network import AccountingEvent, NasClient, Traffic
+from core.texts import one_line
+from radius.packet import (
+    ACCOUNTING_RESPONSE,
+    Dropped,
+    Packet,
+    check_accounting,
+    check_signature,
+    reply,
+    word_for,
+)
+
+KINDS = {
+    "Start": "start", "Stop": "stop", "Interim-Update": "interim", "Accounting-On": "on", "Accounting-Off": "off",
+}  # fmt: skip
+WORD_LENGTH_MAX = 253
+DELAY_SECONDS_MAX = 30 * 86_400
+SESSION_SECONDS_MAX = 10 * 366 * 86_400
+SESSION_BYTES_MAX = 10**15
+"""More than any line carries in one session: such a number is a fault of the router, and nobody is charged for it."""
+
+log = structlog.get_logger()
+
+
+class Accounting:
+    """Answers Accounting-Requests once what they say is committed. Safe to share between threads."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+
+    def answer(self, packet: Packet, client: NasClient) -> tuple[bytes, str]:
+        """The response, and under which name it is counted.
+
+        Raises `Dropped` for what is not the router's, `SQLAlchemyError` when it could not be recorded.
+        """
+        secret = client.secret.encode()
+        check_accounting(packet, secret)
+        check_signature(packet, secret, demanded=False)
+        event = read_event(packet, client, self._app.clock.now())
+        if event is not None:
+            with self._app.work(client.tenant_id) as uow:
+                network.account(uow, event)
+        return reply(packet, ACCOUNTING_RESPONSE, secret, signed=False), "accounted"
+
+
+def read_event(packet: Packet, client: NasClient, now: datetime) -> AccountingEvent | None:
+    """What happened, and when. None for news we have no use for. Raises `Dropped` when it cannot be understood."""
+    status = packet.integer("Acct-Status-Type")
+    if status is None:
+        raise Dropped("malformed")
+    kind = KINDS.get(word_for("Acct-Status-Type", status))
+    if kind is None:
+        log.info("radius.accounting_ignored", router_id=client.router_id, status=status)
+        return None
+    at = now - timedelta(seconds=min(packet.integer("Acct-Delay-Time") or 0, DELAY_SECONDS_MAX))
+    if kind in ("on", "off"):
+        return AccountingEvent(kind, client.router_id, client.address, at)
+    session_id = _word(packet, "Acct-Session-Id")
+    if not session_id:
+        raise Dropped("malformed")
+    port_type, cause = packet.integer("NAS-Port-Type"), packet.integer("Acct-Terminate-Cause")
+    return AccountingEvent(
+        kind=kind,
+        router_id=client.router_id,
+        nas_address=client.address,
+        at=at,
+        session_id=session_id,
+        username=_word(packet, "User-Name"),
+        mac=_word(packet, "Calling-Station-Id"),
+        framed_ip=packet.address("Framed-IP-Address"),
+        called_station=_word(packet, "Called-Station-Id"),
+        nas_port_id=_word(packet, "NAS-Port-Id"),
+        nas_port_type="" if port_type is None else word_for("NAS-Port-Type", port_type),
+        traffic=_traffic(packet, client),
+        cause="" if cause is None else word_for("Acct-Terminate-Cause", cause),
+        klass=_word(packet, "Class"),
+    )
+
+
+def _traffic(packet: Packet, client: NasClient) -> Traffic:
+    """Totals, each from its two halves of 32 bits."""
+    received, sent = (
+        (packet.integer(f"Acct-{side}-Gigawords") or 0) * 2**32 + (packet.integer(f"Acct-{side}-Octets") or 0)
+        for side in ("Input", "Output")
+    )
+    seconds = min(packet.integer("Acct-Session-Time") or 0, SESSION_SECONDS_MAX)
+    if received + sent > SESSION_BYTES_MAX:
+        log.error("radius.impossible_totals", router_id=client.router_id, received=received, sent=sent)
+        return Traffic(0, 0, seconds)
+    return Traffic(received, sent, seconds)
+
+
+def _word(packet: Packet, name: str) -> str:
+    return one_line(packet.text(name), WORD_LENGTH_MAX)

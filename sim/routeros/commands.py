@@ -155,7 +155,7 @@ class Executor:
             if name == ".id":
                 fits = "numbers" in allowed or "number" in allowed
             elif name == ".proplist":
-                fits = "proplist" in allowed
+                fits = request.command in ("print", "getall", "listen", "monitor", "")
             if not fits:
                 raise Trap(f"unknown parameter {name[:60]}")
 

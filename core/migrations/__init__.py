@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, DefaultClause, Engine
 
 from core.app import METADATA
 
@@ -57,12 +57,13 @@ def differences(engine: Engine) -> list[object]:
 
 
 def other_default(
-    context: MigrationContext, _column: object, _wanted: object, found: str | None, _default: object, wanted: str | None
+    context: MigrationContext, _found: object, _wanted: object, found: str | None, wanted: object, _rendered: str | None
 ) -> bool | None:
-    """Whether a column's default differs. SQLite shows texts in quotes, which alembic takes for a difference."""
+    """Whether a column's default differs. SQLite shows them in quotes and brackets, which alembic takes for a difference."""
     if context.dialect.name != "sqlite":
         return None
-    return (found or "").strip("'") != (wanted or "").strip("'")
+    expected = str(wanted.arg) if isinstance(wanted, DefaultClause) else ""
+    return (found or "").strip("()'") != expected.strip("()'")
 
 
 def configuration() -> Config:

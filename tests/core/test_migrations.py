@@ -1,0 +1,168 @@
+"""The tables' history leads exactly to what the models say, forwards and back, empty and full, on both databases."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Engine, inspect, text
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from core import migrations
+from core.app import METADATA
+from core.catalog import Package
+from core.customers import Customer, Device
+from core.db import make_engine
+from core.ledger import Account
+from core.tenants import Tenant
+
+NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def engine(bare_database_url: str, secrets_key: object) -> Iterator[Engine]:
+    """An empty database."""
+    made = make_engine(bare_database_url)
+    yield made
+    made.dispose()
+
+
+def tables(engine: Engine) -> set[str]:
+    return set(inspect(engine).get_table_names()) - {"alembic_version"}
+
+
+def fill(engine: Engine) -> None:
+    """One ISP with a customer who holds a device."""
+    with Session(engine, expire_on_commit=False) as session, session.begin():
+        session.add(
+            Tenant(
+                slug="shore", name="Shore", country="KE", currency="KES", language="en", timezone="Africa/Nairobi",
+                realm="", settings="{}", created_at=NOW,
+            )
+        )  # fmt: skip
+        session.add(
+            Package(
+                tenant_id=1, code="3H", name="3 hours", price_minor=2000, currency="KES", duration_seconds=10800,
+                published_at=NOW,
+            )
+        )  # fmt: skip
+        caller = Customer(
+            tenant_id=1, msisdn="+254712000001", msisdn_hash="0" * 64, account_code="AAA111", language="en",
+            created_at=NOW,
+        )  # fmt: skip
+        session.add(caller)
+        session.flush()
+        session.add(Device(tenant_id=1, customer_id=caller.id, mac="02:00:00:00:00:01", added_at=NOW))
+
+
+def test_the_newest_revision_is_exactly_what_the_models_say(engine: Engine) -> None:
+    migrations.upgrade(engine)
+    assert migrations.differences(engine) == []
+    assert tables(engine) == set(METADATA.tables)
+    assert migrations.current(engine) == migrations.head()
+
+
+def test_a_table_nobody_migrated_would_be_noticed(engine: Engine) -> None:
+    migrations.upgrade(engine)
+    with engine.begin() as connection:
+        connection.execute(text("ALTER TABLE customer ADD COLUMN shoe_size INTEGER"))
+        connection.execute(text("DROP INDEX uq_device_mac_held"))
+    assert len(migrations.differences(engine)) == 2
+
+
+def test_a_database_without_tables_has_no_revision(engine: Engine) -> None:
+    assert migrations.current(engine) is None
+
+
+def test_down_and_up_again_leads_to_the_same_tables(engine: Engine) -> None:
+    migrations.upgrade(engine)
+    fill(engine)
+    migrations.downgrade(engine, "base")
+    assert tables(engine) == set()
+    assert migrations.current(engine) is None
+    migrations.upgrade(engine)
+    assert migrations.differences(engine) == []
+
+
+def test_migrating_again_keeps_every_row(engine: Engine) -> None:
+    migrations.upgrade(engine)
+    fill(engine)
+    migrations.upgrade(engine)
+    with Session(engine) as session:
+        device = session.get_one(Device, 1)
+        assert session.get_one(Customer, device.customer_id).msisdn == "+254712000001"
+
+
+def test_rules_of_the_tables_survive_the_way_through_migrations(engine: Engine) -> None:
+    """Partial unique indexes, checks and references are what races lose against."""
+    migrations.upgrade(engine)
+    fill(engine)
+    taken = Device(tenant_id=1, customer_id=1, mac="02:00:00:00:00:01", added_at=NOW)
+    overdrawn = Account(tenant_id=1, name="wallet:1", currency="KES", guarded=True, balance_minor=-1)
+    nobodys = Device(tenant_id=1, customer_id=99, mac="02:00:00:00:00:02", added_at=NOW)
+    for row in (taken, overdrawn, nobodys):
+        with Session(engine) as session:
+            session.add(row)
+            with pytest.raises(IntegrityError):
+                session.commit()
+    with Session(engine) as session, session.begin():
+        session.get_one(Device, 1).released_at = NOW
+        session.flush()
+        session.add(Device(tenant_id=1, customer_id=1, mac="02:00:00:00:00:01", added_at=NOW))
+
+
+def test_a_migration_that_fails_half_way_leaves_nothing_behind(engine: Engine) -> None:
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE voucher (id INTEGER PRIMARY KEY)"))  # in the way of a late statement
+    with pytest.raises(Exception, match="voucher"):
+        migrations.upgrade(engine)
+    assert tables(engine) == {"voucher"}
+    assert migrations.current(engine) is None
+
+
+def test_rebuilding_a_table_does_not_take_its_children_with_it(tmp_path: Path, secrets_key: object) -> None:
+    """SQLite changes a table by making it anew; references must be neither enforced nor lost meanwhile."""
+    engine = make_engine(f"sqlite:///{tmp_path / 'duka.db'}")
+    migrations.upgrade(engine)
+    fill(engine)
+
+    def rebuild(config: Config, _to: str) -> None:
+        operations = Operations(MigrationContext.configure(config.attributes["connection"]))
+        with operations.batch_alter_table("customer", recreate="always") as batch:
+            batch.alter_column("language", nullable=True)
+
+    migrations.run(engine, rebuild, "head")
+    with Session(engine) as session:
+        assert session.get_one(Device, 1).customer_id == session.get_one(Customer, 1).id
+        session.add(Device(tenant_id=1, customer_id=99, mac="02:00:00:00:00:03", added_at=NOW))
+        with pytest.raises(IntegrityError):
+            session.commit()
+    engine.dispose()
+
+
+def test_two_installers_at_once_follow_each_other(engine: Engine) -> None:
+    failures: list[BaseException] = []
+
+    def install() -> None:
+        own = make_engine(engine.url.render_as_string(hide_password=False))
+        try:
+            migrations.upgrade(own)
+        except Exception as error:  # noqa: BLE001 (whatever it is, the assertion below shows it)
+            failures.append(error)
+        finally:
+            own.dispose()
+
+    threads = [threading.Thread(target=install) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert failures == []
+    assert migrations.differences(engine) == []

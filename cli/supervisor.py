@@ -62,10 +62,12 @@ class Supervisor:
         *,
         scale: Mapping[str, int] | None = None,
         run_folder: Path | None = None,
+        stop_seconds: float = STOP_SECONDS_MAX,
     ) -> None:
         commands = parse_procfile(procfile.read_text(encoding="utf-8"))
         if unknown := set(scale or ()) - set(commands):
             raise ValueError(f"{procfile.name} has no process called {', '.join(sorted(unknown))}")
+        self._stop_seconds = stop_seconds
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
         environment = dict(os.environ if env is None else env)
@@ -110,10 +112,10 @@ class Supervisor:
             signal.signal(number, handler)
 
     def stop(self) -> None:
-        """Stop all in reverse order, politely first; whoever is left after STOP_SECONDS_MAX is killed. Repeats are harmless."""
+        """Stop all in reverse order, politely first; whoever is left after `stop_seconds` is killed. Repeats are harmless."""
         self._stopping.set()
         with self._stop_lock:
-            deadline = time.monotonic() + STOP_SECONDS_MAX
+            deadline = time.monotonic() + self._stop_seconds
             for child in reversed(self._children):
                 child.ask_to_stop()
                 child.join(min(STOP_SECONDS_EACH, max(deadline - time.monotonic(), 0)))

@@ -24,6 +24,8 @@ SECRET_WORDS = frozenset(
     {"password", "passwd", "secret", "secrets", "token", "pin", "passkey", "apikey", "key", "authorization"}
     | {"credential", "credentials", "cookie"}
 )
+ID_NAMES = frozenset({"pid", "id", "promise", "promises", "tenant"})
+"""Numbers under these names, and under names that end in `_id`, are ours and stay readable."""
 QUIET_LIBRARIES = ("rq", "sqlalchemy", "urllib3", "alembic", "werkzeug")
 _WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 _PHONE = re.compile(r"(?<![\d.])(\+?\d{3,4})\d{3,8}(\d{3})(?!\d)")
@@ -92,7 +94,7 @@ def _clean(name: str, value: Any, depth: int) -> Any:
     if value is None or isinstance(value, bool | float):
         return value
     if isinstance(value, int):
-        return value if name in ("pid", "id") or name.endswith("_id") or abs(value) < 10**8 else clean_text(str(value))
+        return value if name in ID_NAMES or name.endswith("_id") or abs(value) < 10**8 else clean_text(str(value))
     if isinstance(value, Mapping) and depth < DEPTH_MAX:
         return {str(key): _clean(str(key), inner, depth + 1) for key, inner in value.items()}
     if isinstance(value, list | tuple | set | frozenset) and depth < DEPTH_MAX:

@@ -14,7 +14,7 @@ from core.clock import FrozenClock
 from core.config import Settings
 from core.outbox import ATTEMPTS_MAX, LEASE_SECONDS, Promise
 from core.tasks import LogOut, SendMessage, revive
-from tests.plumbing import TENANT, opened, owe, promise_of
+from tests.plumbing import TENANT, Crash, opened, owe, promise_of
 
 
 @pytest.fixture
@@ -34,10 +34,14 @@ def lease(app: App, limit: int = 100) -> list[int]:
 
 
 def test_a_rolled_back_visit_owes_nothing(app: App) -> None:
-    with pytest.raises(ZeroDivisionError), app.work(TENANT) as uow:
-        uow.later(SendMessage(1))
-        uow.session.flush()
-        raise ZeroDivisionError
+    def change_of_mind() -> None:
+        with app.work(TENANT) as uow:
+            uow.later(SendMessage(1))
+            uow.session.flush()
+            raise Crash
+
+    with pytest.raises(Crash):
+        change_of_mind()
     assert lease(app) == []
 
 

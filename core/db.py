@@ -5,12 +5,30 @@ SQLite (WAL, immediate transactions) and PostgreSQL 15+ (psycopg 3) are equals; 
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import BigInteger, DateTime, Dialect, Engine, Integer, LargeBinary, MetaData, create_engine, event
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    DateTime,
+    Dialect,
+    Engine,
+    Integer,
+    LargeBinary,
+    MetaData,
+    bindparam,
+    create_engine,
+    event,
+    func,
+    literal_column,
+    select,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import make_url
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -140,3 +158,17 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
 def _begin_immediate(connection: Any) -> None:
     """Take the write lock first: a transaction that starts reading and then writes would fail instead of wait."""
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("only_reads") else "BEGIN IMMEDIATE")
+
+
+def among(column: Any, ids: Sequence[int], dialect: str) -> ColumnElement[bool]:
+    """`column` is one of many `ids`, sent as one parameter: the statement stays the same however many there are."""
+    if dialect == "postgresql":
+        return column == func.any(bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]
+    values = func.json_each(json.dumps(list(ids))).table_valued("value")
+    return column.in_(select(literal_column("value")).select_from(values))  # type: ignore[no-any-return]
+
+
+def json_of(dialect: str, name: str, value: Any) -> Any:
+    """`{name: value}` built inside the database."""
+    build = func.json_build_object if dialect == "postgresql" else func.json_object
+    return build(name, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, select
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -26,7 +26,12 @@ class Inbound(TenantOwned, Base):
     __tablename__ = "inbound"
     __table_args__ = (
         UniqueConstraint("tenant_id", "source", "external_id"),
-        Index("ix_inbound_received_at", "received_at"),
+        Index(
+            "ix_inbound_unread",
+            "received_at",
+            postgresql_where=text("digested_at IS NULL"),
+            sqlite_where=text("digested_at IS NULL"),
+        ),
     )
 
     id: Mapped[pk]

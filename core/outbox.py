@@ -7,13 +7,31 @@ cleaning up and there is no lock to forget. Promises of one `lane` (a router) ar
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Index, String, Text, delete, func, select, text, update
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    Index,
+    Select,
+    String,
+    Text,
+    cast,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    null,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.db import Base, Id, pk
+from core.db import Base, Id, Instant, json_of, pk
 from core.tasks import Task, revive
 
 LEASE_SECONDS = 60
@@ -76,6 +94,53 @@ def promise(session: Session, tenant_id: int, task: Task, now: datetime, at: dat
     )
     session.add(row)
     return row
+
+
+def promise_each(
+    session: Session, kind: type[Task], rows: Select[int, int], now: datetime, *, lane: str | None = None
+) -> int:
+    """Owe one task of `kind` for every `(tenant id, subject id)` that `rows` selects, in one statement; how many there were.
+
+    The subject is the task's first field, the others take their defaults. `lane` is a prefix for the subject's id (`router:`).
+    """
+    field = fields(kind)[0]
+    chosen = rows.subquery("chosen")
+    tenant_id, subject_id = chosen.columns
+    done = session.execute(
+        insert(Promise).from_select(
+            ["tenant_id", "queue", "kind", "payload", "lane", "created_at", "due_at", "attempts"],
+            select(
+                tenant_id,
+                literal(kind.queue),
+                literal(kind.__name__),
+                json_of(session.get_bind().dialect.name, field.name, subject_id),
+                literal(lane) + cast(subject_id, String) if lane else null(),
+                literal(now, Instant()),
+                literal(now, Instant()),
+                literal(0),
+            ),
+        )
+    )
+    return int(done.rowcount)  # type: ignore[attr-defined]
+
+
+def owed(kind: type[Task], field: str, subject_id: Any) -> ColumnElement[bool]:
+    """SQL: is a task of this kind open (or parked, waiting for a person) for this subject?"""
+    return exists().where(
+        Promise.done_at.is_(None),
+        Promise.kind == kind.__name__,
+        Promise.payload[field].as_integer() == subject_id,
+    )
+
+
+def hurry(session: Session, lane: str, now: datetime) -> None:
+    """What waits for this lane is due now: the router is back."""
+    session.execute(
+        update(Promise)
+        .where(Promise.lane == lane, Promise.done_at.is_(None), Promise.parked_at.is_(None), Promise.attempts > 0)
+        .values(due_at=now)
+        .execution_options(synchronize_session=False)
+    )
 
 
 def lease_due(session: Session, now: datetime, limit: int) -> Sequence[tuple[int, str, str | None]]:

@@ -91,8 +91,8 @@ def _stamp(session: Session, _context: object, _instances: object) -> None:
     tenant_id = session.info.get(TENANT_KEY)
     for row in session.new:
         if isinstance(row, TenantOwned):
-            if row.tenant_id is None:
-                row.tenant_id = tenant_id
+            if getattr(row, TENANT_KEY) is None:
+                setattr(row, TENANT_KEY, tenant_id)
             elif tenant_id is not None and row.tenant_id != tenant_id:
                 raise WrongTenant(type(row).__name__)
     if tenant_id is None:

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from flask import Flask
-from radius.server import RadiusServer
-from ussd.app import create_app as ussd_app
 from werkzeug.serving import BaseWSGIServer, make_server
 
 from core import catalog, customers, ledger, network, outbox, subscriptions, tenants
@@ -28,12 +26,15 @@ from core.roles import SYSTEM
 from core.tenants import AfricasTalkingAccount, DarajaAccount, TenantSettings
 from jobs.perform import perform
 from jobs.registry import JOBS
+from jobs.sweeps import SWEEPS
 from portal.app import create_app as portal_app
+from radius.server import RadiusServer
 from sim.africastalking import AfricasTalking
 from sim.daraja import Daraja
 from sim.mobile_money import MobileMoney
 from sim.phone import Handset
 from sim.routeros import Device, ManualClock, VirtualRouter
+from ussd.app import create_app as ussd_app
 
 SERVICE_CODE, SHORT_CODE, PAYBILL, PIN = "*384*35711#", "22999", "600123", "1234"
 SAFARICOM, AIRTEL = "63902", "63903"
@@ -151,9 +152,7 @@ class Town:
 
     def sweep(self) -> None:
         """One beat of the clock process: every sweep once."""
-        from jobs.schedule import SCHEDULE
-
-        for every in SCHEDULE:
+        for every in SWEEPS:
             every.sweep(self.app)
 
     def pass_time(self, seconds: float, step_seconds: float = 30.0) -> None:

@@ -20,6 +20,7 @@ from core.network.actions import (
     waiting_devices,
 )
 from core.network.desired import AccessPlan, desired
+from core.network.drift import forget_sightings, heal, probe_all
 from core.network.models import Router, Sighting
 from core.network.policy import Entitlement, NasClient
 from core.network.sync import LoginPlan, away, desired_access, is_online, let_in, login_plan, logout_plan, synced
@@ -45,12 +46,15 @@ __all__ = [
     "desired_access",
     "entitlement",
     "find_router",
+    "forget_sightings",
+    "heal",
     "is_online",
     "let_in",
     "login_plan",
     "logout_plan",
     "nas_clients",
     "open_sessions",
+    "probe_all",
     "remember_message_authenticator",
     "remove_router",
     "router",

@@ -17,6 +17,7 @@ from core.payments.actions import (
     to_check,
     unprompt,
 )
+from core.payments.chase import chase
 from core.payments.models import Deposit, Payment
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "ask",
     "begin_prompt",
     "by_code",
+    "chase",
     "checked",
     "claim",
     "credit",

@@ -14,12 +14,16 @@ from core.subscriptions.actions import (
 )
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
+from core.subscriptions.sweeps import BATCH, begin_waiting, close_ended, suspend_exhausted
 
 __all__ = [
+    "BATCH",
     "Grant",
     "Left",
     "Subscription",
     "Suspension",
+    "begin_waiting",
+    "close_ended",
     "exhaust",
     "grant",
     "left",
@@ -29,5 +33,6 @@ __all__ = [
     "start_due",
     "subscription",
     "suspend",
+    "suspend_exhausted",
     "use",
 ]

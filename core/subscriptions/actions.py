@@ -8,6 +8,8 @@ from typing import Protocol
 
 from sqlalchemy import select, update
 
+from core import customers, messaging, tenants
+from core.phone import Msisdn
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Begin, Left, Offer, Term, remaining, stack
@@ -125,8 +127,18 @@ def exhaust(uow: UnitOfWork, row: Subscription) -> bool:
     if row.suspended_at is not None or row.quota_bytes is None or row.used_bytes < row.quota_bytes:
         return False
     _cut(uow, row, "data_limit")
-    start_due(uow, row.customer_id)
+    if start_due(uow, row.customer_id) is None:
+        who = customers.customer(uow, row.customer_id)
+        dial = tenants.settings_of(uow).dial
+        messaging.notify(
+            uow, ending_key(row.id, row.quota_bytes), Msisdn(who.msisdn), who.language, "ended_data", dial=dial
+        )
     return True
+
+
+def ending_key(subscription_id: int, quota_bytes: int) -> str:
+    """Names the message about used-up data: topped up and used up again is another ending."""
+    return f"exhausted:{subscription_id}:{quota_bytes}"
 
 
 @requires(Can.SUSPEND)

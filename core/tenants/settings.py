@@ -49,3 +49,9 @@ class TenantSettings(_Frozen):
     def paybill(self) -> str | None:
         """The number customers pay to by hand."""
         return None if self.daraja is None else self.daraja.till_number or self.daraja.short_code
+
+    @property
+    def dial(self) -> str:
+        """What a customer dials to buy, or where they text when there is no code."""
+        account = self.africastalking
+        return (account and (account.service_code or account.short_code)) or self.help_line or "us"

@@ -1,0 +1,68 @@
+"""What time alone changes: each sweep is found by an indexed statement, in batches, and its cost follows what changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from core import dialogs, network, outbox, payments, subscriptions
+from core.uow import UnitOfWork
+from jobs.schedule import Every
+
+if TYPE_CHECKING:
+    from core.app import App
+
+BATCHES_MAX = 50
+"""A sweep that has found this many full batches lets the others have their turn; it comes again at once."""
+STALE_INTERVAL_SECONDS = 300
+KEPT_PROMISES = timedelta(days=7)
+SIGHTINGS = timedelta(days=1)
+
+
+def in_batches(verb: Callable[[UnitOfWork], int], batch: int) -> Callable[[App], int]:
+    """Call `verb` in a transaction of its own until it finds less than a full batch."""
+
+    def sweep(app: App) -> int:
+        found = 0
+        for _ in range(BATCHES_MAX):
+            with app.work(None) as uow:
+                count = verb(uow)
+            found += count
+            if count < batch:
+                break
+        return found
+
+    return sweep
+
+
+def once(verb: Callable[[UnitOfWork], int]) -> Callable[[App], int]:
+    """Call `verb` in one transaction."""
+
+    def sweep(app: App) -> int:
+        with app.work(None) as uow:
+            return verb(uow)
+
+    return sweep
+
+
+def prune(app: App) -> int:
+    """Forget what nobody needs: kept promises, ended conversations, old sightings. Money and messages are never pruned."""
+    with app.work(None) as uow:
+        found = outbox.prune(uow.session, uow.now - KEPT_PROMISES)
+    with app.work(None) as uow:
+        found += dialogs.prune(uow)
+    with app.work(None) as uow:
+        return found + network.forget_sightings(uow, uow.now - SIGHTINGS)
+
+
+SWEEPS = [
+    Every(1, "expire", in_batches(subscriptions.close_ended, subscriptions.BATCH)),
+    Every(1, "begin", in_batches(subscriptions.begin_waiting, subscriptions.BATCH)),
+    Every(2, "exhaust", in_batches(subscriptions.suspend_exhausted, subscriptions.BATCH)),
+    Every(30, "chase", once(payments.chase)),
+    Every(30, "probe", once(network.probe_all)),
+    Every(60, "stale", once(lambda uow: network.close_silent(uow, STALE_INTERVAL_SECONDS))),
+    Every(300, "drift", once(network.heal)),
+    Every(3600, "prune", prune),
+]

@@ -10,6 +10,8 @@ from sim.routeros.sessions import CAUSE_ADMIN_RESET
 from sim.routeros.tables import show_id
 from sim.routeros.values import parse_mac
 
+NO_ADDRESS = "0.0.0.0"  # noqa: S104  what the router says when it was given none
+
 
 class HotspotMenus:
     """Registers the commands of active sessions, hosts and users."""
@@ -43,7 +45,7 @@ class HotspotMenus:
         if "user" not in given:
             raise Trap("missing value(s) of argument(s) user", CATEGORY_MISSING)
         user = given["user"] + (f"@{given['domain']}" if "domain" in given else "")
-        result = self._hotspot.logins.by_program(user, given.get("password", ""), given.get("ip", "0.0.0.0"), mac)
+        result = self._hotspot.logins.by_program(user, given.get("password", ""), given.get("ip", NO_ADDRESS), mac)
         if not result.ok:
             raise Trap(result.error)
         return {}
@@ -77,6 +79,7 @@ class HotspotMenus:
             kind = request.arguments.get("type", "regular")
             if kind not in ("regular", "bypassed", "blocked"):
                 raise Trap("input does not match any value of type", CATEGORY_BAD_VALUE)
+            made = 0
             for number in self._executor.rows_meant(request, table):
                 row = table.row(number)
                 values = {name: row[name] for name in ("mac-address", "address", "to-address", "server")}

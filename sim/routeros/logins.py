@@ -126,10 +126,14 @@ class Logins:
             waiting = _Waiting()
             self.begin(host, user, password, "http-pap", form_attributes(fields), waiting.answered)
         result = waiting.result()
-        with self._machine.lock:
-            if result.ok and host.session is not None and self._allows(host, "mac-cookie"):
-                self._hotspot.cookies.keep(host.mac, user, password, host.session.grant.profile)
+        if result.ok:
+            self._keep_cookie(host, user, password)
         return result
+
+    def _keep_cookie(self, host: Host, user: str, password: str) -> None:
+        with self._machine.lock:
+            if host.session is not None and self._allows(host, "mac-cookie"):
+                self._hotspot.cookies.keep(host.mac, user, password, host.session.grant.profile)
 
     def begin(self, host: Host, user: str, password: str, method: str, extra: Pairs, answered: Answered) -> None:
         """Try to log a host in. Call under the lock; local users are decided at once."""

@@ -20,7 +20,7 @@ without what reference routeros.md §5 says is not on 6."""
 
 NOT_ON_SIX = ("/interface/wireguard", "/interface/wifi", "/system/device-mode", "/console/inspect", "/user-manager")
 CREATED_DISABLED = frozenset({"/ip/hotspot", "/interface/pppoe-server/server"})
-OFF_VALUES = frozenset({"", "0", "0s", "0.0.0.0", "0.0.0.0:0", "00:00:00:00:00:00"})
+OFF_VALUES = frozenset({"", "0", "0s", "0.0.0.0", "0.0.0.0:0", "00:00:00:00:00:00"})  # noqa: S104
 """Defaults that mean "not set": such a property is left out of the row (reference routeros.md §1.2)."""
 
 MORE_DEFAULTS = {"/ip/hotspot/profile": {"mac-auth-mode": "mac-as-username", "install-hotspot-queue": "no"}}

@@ -12,6 +12,7 @@ import tempfile
 import threading
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -142,5 +143,5 @@ def self_signed(common_name: str, host: str) -> tuple[ssl.SSLContext, bytes]:
             file.write(private + pem)
         context.load_cert_chain(path)
     finally:
-        os.unlink(path)
+        Path(path).unlink()
     return context, pem

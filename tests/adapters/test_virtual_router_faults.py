@@ -6,6 +6,7 @@ import http.server
 import threading
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import librouteros
 import pytest
@@ -139,7 +140,7 @@ def test_orders_can_be_swallowed_or_refused() -> None:
     with StrictRadius() as radius, selling_router(radius) as router:
         radius.sell(PHONE)
         phone = router.plug_in(PHONE)
-        session = {"Acct_Session_Id": radius.reports[-1]["Acct-Session-Id"]}
+        session: dict[str, Any] = {"Acct_Session_Id": radius.reports[-1]["Acct-Session-Id"]}
         router.faults.nak_coa(506)
         assert send_order(router, 43, **session, Idle_Timeout=5)["Error-Cause"] == [506]
         router.faults.clear()

@@ -86,10 +86,10 @@ class StrictRadius:
                 ready = [key.fileobj for key, _ in selector.select()]
                 if self._woken in ready:
                     return
-                for sock in ready:
-                    assert isinstance(sock, socket.socket)
+                for sock, hear in zip(self._sockets, (self._question, self._report), strict=True):
+                    if sock not in ready:
+                        continue
                     raw, peer = sock.recvfrom(4096)
-                    hear = self._question if sock is self._sockets[0] else self._report
                     answer = hear(raw)
                     if answer is not None:
                         sock.sendto(answer, peer)
@@ -229,7 +229,7 @@ def send_order(
     signed: bool = True,
     wait_seconds: float = WAIT_SECONDS_MAX,
     **attributes: Any,
-) -> Any | None:
+) -> Any:
     """A CoA-Request (43) or Disconnect-Request (40), and the verified answer; None when the router stays silent."""
     request = wire.CoAPacket(code=code, id=7, secret=secret, dict=dictionary())
     for name, value in attributes.items():

@@ -145,12 +145,12 @@ def test_a_router_before_6_43_wants_the_challenge_answered() -> None:
         ((done, ret),) = client.ask("/login", "=name=duka", "=password=router password")
         assert done == "!done"
         challenge = bytes.fromhex(ret.removeprefix("=ret="))
-        answer = hashlib.md5(b"\0router password" + challenge).hexdigest()
+        answer = hashlib.md5(b"\0router password" + challenge, usedforsecurity=False).hexdigest()
         assert client.trap("/login", "=name=duka", "=response=00" + "0" * 32)["message"] == "cannot log in"
         challenge = bytes.fromhex(client.ask("/login")[0][1].removeprefix("=ret="))
         assert client.trap("/login", "=name=duka", f"=response=00{answer}")["message"] == "cannot log in"
         challenge = bytes.fromhex(client.ask("/login")[0][1].removeprefix("=ret="))
-        answer = hashlib.md5(b"\0router password" + challenge).hexdigest()
+        answer = hashlib.md5(b"\0router password" + challenge, usedforsecurity=False).hexdigest()
         assert client.ask("/login", "=name=duka", f"=response=00{answer}") == [["!done"]]
         assert client.rows("/system/identity/print") == [{"name": "market"}]
 

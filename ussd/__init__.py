@@ -1,0 +1,1 @@
+"""The door for phones without internet: USSD menus and SMS keywords."""

@@ -612,5 +612,7 @@ def echo_everything(request: Request) -> Reply:
     """A company that throws back at us whatever it was told."""
     if request.path == TOKEN:
         return json_reply(200, {"access_token": "t0ken-t0ken-t0ken-t0ken-t0ken", "expires_in": "3599"})
-    words = f"Bad: {request.headers} {request.body.decode()} {KEY} {SECRET} {PASSKEY}"
+    body = request.json_object()
+    told = [request.headers["authorization"], *(str(body[name]) for name in ("Password", "CallBackURL", "PartyA"))]
+    words = " ".join([*told, KEY, SECRET, PASSKEY])
     return json_reply(400, {"errorCode": "400.002.02", "errorMessage": words})

@@ -216,6 +216,13 @@ def test_where_repeating_is_harmless_a_bad_end_is_only_a_delay(
         ask(url).get("/token")
 
 
+def test_an_answer_in_crumbs_is_not_waited_for_for_ever(serve: Callable[[Talk], LittleServer]) -> None:
+    server = serve(drip)
+    with pytest.raises(GatewayDown, match="did not finish"):
+        ask(server.url).get("/token")
+    server.wait_for_goodbyes(1)
+
+
 def test_calls_share_one_connection(serve: Callable[[Talk], LittleServer]) -> None:
     server = serve(friendly)
     company = ask(server.url)

@@ -195,7 +195,7 @@ def test_a_lock_that_ran_out_while_held_disturbs_nobody(own_redis: RedisServer) 
         own_redis.flush()
     with tokens.lock("daraja:a"):
         tokens.put("daraja:a", TOKEN, 3000)
-    assert tokens.get("daraja:a") == TOKEN
+    assert RedisTokens(own_redis.url).get("daraja:a") == TOKEN
 
 
 def test_local_tokens_end_when_their_time_is_up() -> None:

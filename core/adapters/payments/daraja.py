@@ -245,7 +245,7 @@ class Daraja:
         if code in _OVERLOADED or code.startswith("429") or answer.status == 429:
             return GatewayDown(words)
         if code == _BUSY:  # one code, three meanings: a busy line, a wrong account, a bad hour
-            wrong = "subscriber" not in lowered and ("merchant" in lowered or "credential" in lowered)
+            wrong = "merchant" in lowered or "credential" in lowered
             return GatewayRefused(words, code="configuration") if wrong else GatewayDown(words)
         if code.startswith("4"):
             return GatewayRefused(words, code="configuration")

@@ -11,15 +11,36 @@ import itertools
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 
 from pyrad.packet import AccessAccept, AccessReject, AcctPacket, AuthPacket
 
+from core.adapters.routeros import Patience
+from core.ports import RouterAddress
 from sim.routeros.packets import dictionary
 from sim.routeros.words import PeerGone, SentenceReader, encode_sentence
 
 RADIUS_SECRET = "market-radius-secret"
 MAC_PASSWORD = "only-this-router-knows"
+PASSWORD = "api pässword"
+PATIENCE = Patience(turn_seconds=0.3, connect_seconds=0.5, command_seconds=0.6, call_seconds=1.5)
+CALL_SECONDS_MAX = PATIENCE.turn_seconds + PATIENCE.call_seconds + 0.7
+LOCAL = RouterAddress(
+    router_id=1,
+    name="Market",
+    host="127.0.0.1",
+    api_port=0,
+    api_tls=False,
+    username="duka",
+    password=PASSWORD,
+    hotspot_server="",
+    mac_auth_password=MAC_PASSWORD,
+    coa_port=3799,
+    radius_secret=RADIUS_SECRET,
+)
 
 
 class RadiusDesk:
@@ -109,6 +130,7 @@ class ScriptedRouter:
         self.connections = 0
         self.heard: list[list[str]] = []
         self._stopping = threading.Event()
+        self._open: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
         self._threads = [threading.Thread(target=self._accept, daemon=True)]
@@ -129,6 +151,11 @@ class ScriptedRouter:
         with contextlib.suppress(OSError, PeerGone), raw:
             raw.settimeout(10)
             sock = self._tls.wrap_socket(raw, server_side=True) if self._tls else raw
+            self._open.append(sock)
+            self._converse(sock)
+
+    def _converse(self, sock: socket.socket) -> None:
+        with sock:
             reader = SentenceReader(sock.recv)
             pieces = itertools.chain(self._script, itertools.repeat(self._script[-1]))
             self.heard.append(reader.read())
@@ -145,8 +172,12 @@ class ScriptedRouter:
     def close(self) -> None:
         self._stopping.set()
         socket.create_connection(("127.0.0.1", self.port)).close()
+        self._threads[0].join(5)
+        for sock in self._open:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
-            thread.join(15)
+            thread.join(5)
         self._listener.close()
 
 
@@ -155,3 +186,44 @@ def drip(pause: threading.Event, *, every_seconds: float) -> Iterator[bytes]:
     yield b"\xc8\x00\x00"
     while not pause.wait(every_seconds):
         yield b"x"
+
+
+FFDHE2048 = """\
+-----BEGIN DH PARAMETERS-----
+MIIBCAKCAQEA//////////+t+FRYortKmq/cViAnPTzx2LnFg84tNpWp4TZBFGQz
++8yTnc4kmz75fS/jY2MMddj2gbICrsRhetPfHtXV/WVhJDP1H18GbtCFY2VVPe0a
+87VXE15/V8k1mE8McODmi3fipona8+/och3xWKE2rec1MKzKT0g6eXq8CrGCsyT7
+YdEIqUuyyOP7uWrat2DX9GgdT0Kj3jlN9K5W7edjcrsZCwenyO4KbXCeAvzhzffi
+7MA0BM0oNC9hkXL+nOmFg/+OTxIy7vKBg8P+OxtMb61zO7X8vC7CIAXFjvGDfRaD
+ssbzSibBsu/6iGtCOGEoXJf//////////wIBAg==
+-----END DH PARAMETERS-----
+"""
+"""The public group of RFC 7919 appendix A.1."""
+
+
+def without_certificate(folder: Path) -> ssl.SSLContext:
+    """The TLS of a router that has no certificate: anonymous Diffie-Hellman and nothing else (routeros.md §1.5)."""
+    parameters = folder / "dh.pem"
+    parameters.write_text(FFDHE2048, encoding="ascii")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers("ADH:@SECLEVEL=0")
+    context.load_dh_params(str(parameters))
+    return context
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Whatever happens inside happens within the time a call may take."""
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < CALL_SECONDS_MAX
+
+
+@contextmanager
+def scripted(
+    script: list[bytes | Iterable[bytes] | None], tls: ssl.SSLContext | None = None
+) -> Iterator[ScriptedRouter]:
+    router = ScriptedRouter(script, tls)
+    yield router
+    router.close()

@@ -15,6 +15,7 @@ from core.adapters.routeros.values import Row, duration_ms, flag, words
 from core.errors import GatewayRefused
 
 TAG = "duka:radius"
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (how a router says "whichever you like"; nothing is bound)
 RADIUS, INCOMING, SERVER, PROFILE = "/radius", "/radius/incoming", "/ip/hotspot", "/ip/hotspot/profile"
 RADIUS_TIMEOUT = "2s"
 LOGIN_TIMEOUT = "30s"
@@ -27,7 +28,7 @@ SECRETS = frozenset({"secret", "mac-auth-password"})
 """Not shown to API users without the `sensitive` policy."""
 
 DEFAULTS = {
-    "src-address": "0.0.0.0",
+    "src-address": ANY_ADDRESS,
     "authentication-port": "1812",
     "accounting-port": "1813",
     "timeout": "1100ms",
@@ -98,7 +99,7 @@ def _radius_entry(talk: Talk, radius: RadiusServer) -> list[str]:
         "authentication-port": str(radius.auth_port),
         "accounting-port": str(radius.acct_port),
         "timeout": RADIUS_TIMEOUT,
-        "src-address": radius.src_address or "0.0.0.0",
+        "src-address": radius.src_address or ANY_ADDRESS,
         "disabled": "no",
     }
     tagged = _tagged(talk)

@@ -227,3 +227,8 @@ def scripted(
     router = ScriptedRouter(script, tls)
     yield router
     router.close()
+
+
+def row(**values: str) -> bytes:
+    """One row of a reply; underscores in names stand for dashes."""
+    return encode_sentence(["!re", *(f"={name.replace('_', '-')}={value}" for name, value in values.items())])

@@ -12,7 +12,7 @@ import pytest
 from core.adapters.routeros import MikrotikHotspot, Unreachable
 from core.errors import GatewayDown, GatewayRefused
 from sim.routeros.words import encode_sentence
-from tests.adapters.router_side import DONE, LOCAL, PATIENCE, Seconds, bounded, drip, scripted
+from tests.adapters.router_side import DONE, LOCAL, PATIENCE, Seconds, bounded, drip, row, scripted
 
 PHONE = "AA:BB:CC:00:00:01"
 
@@ -27,10 +27,6 @@ def hotspot(seconds: Seconds) -> Iterator[MikrotikHotspot]:
     hotspot = MikrotikHotspot(PATIENCE, monotonic=seconds)
     yield hotspot
     hotspot.close()
-
-
-def row(**values: str) -> bytes:
-    return encode_sentence(["!re", *(f"={name.replace('_', '-')}={value}" for name, value in values.items())])
 
 
 NONSENSE: dict[str, bytes | Iterable[bytes] | None] = {

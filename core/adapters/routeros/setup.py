@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from core.adapters.routeros.lines import Talk
 from core.adapters.routeros.tables import remove
-from core.adapters.routeros.values import Row, duration_ms, flag, words
+from core.adapters.routeros.values import Row, duration_ms, flag, harmless, words
 from core.errors import GatewayRefused
 
 TAG = "duka:radius"
@@ -191,4 +191,5 @@ def _label(which: Mapping[str, str]) -> str:
 def _change(row: Row, name: str, wanted: str) -> str:
     if name in SECRETS:
         return f"{name} changed"
-    return f"{name} {row.get(name, DEFAULTS.get(name, '')) or 'nothing'} → {wanted}"
+    shown = row.get(name, DEFAULTS.get(name, "")) or "nothing"
+    return f"{name} {harmless({'true': 'yes', 'false': 'no'}.get(shown, shown))} → {wanted}"

@@ -58,8 +58,6 @@ def parse_rate(text: str) -> Rate:
 
 def _pair(text: str) -> str:
     up, slash, down = text.partition("/")
-    if slash and not down:
-        raise ValueError(f"half a rate: {text[:40]!r}")
     return f"{parse_rate_bits(up)}/{parse_rate_bits(down if slash else up)}"
 
 

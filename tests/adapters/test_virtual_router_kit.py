@@ -209,7 +209,9 @@ class ByteClient:
         first = self._read(1)[0]
         extra = 0 if first < 0x80 else 1 if first < 0xC0 else 2 if first < 0xE0 else 3 if first < 0xF0 else 4
         mask = (0xFF, 0x3FFF, 0x1FFFFF, 0x0FFFFFFF, 0xFFFFFFFF)[extra]
-        return int.from_bytes(bytes([first if extra < 4 else 0]) + self._read(extra), "big") & mask
+        count = int.from_bytes(bytes([first if extra < 4 else 0]) + self._read(extra), "big") & mask
+        assert len(self.length(count)) == 1 + extra, "lengths are announced in as few bytes as possible"
+        return count
 
     def _read(self, count: int) -> bytes:
         raw = self._file.read(count)

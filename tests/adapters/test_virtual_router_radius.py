@@ -145,6 +145,17 @@ def test_a_reboot_ends_everything_with_off_and_on(router: VirtualRouter, radius:
     assert before[2] != radius.reports[-1]["Acct-Session-Id"][2]
 
 
+def test_a_goodbye_nobody_heard_is_not_said_again_after_the_boot(radius: StrictRadius) -> None:
+    with selling_router(radius, radius_timeout_seconds=0.05) as router:
+        radius.confirms_reports = False
+        router.reboot()
+        radius.confirms_reports = True
+        said = radius.kinds().count(OFF)
+        router.advance(300)
+        assert (said, radius.kinds().count(OFF)) == (1, 1)
+        assert radius.kinds().count(ON) > 1
+
+
 def test_a_power_cut_leaves_no_time_for_off(router: VirtualRouter, radius: StrictRadius) -> None:
     radius.sell(PHONE)
     router.plug_in(PHONE)
@@ -180,10 +191,11 @@ def test_unsigned_answers_count_only_where_they_may(radius: StrictRadius, requir
         assert counters["bad-replies"] == ("0" if online else "3")
 
 
-def test_an_answer_made_with_another_secret_is_counted_and_ignored(radius: StrictRadius) -> None:
+@pytest.mark.parametrize("required", ["yes-for-request-resp", "no"])
+def test_an_answer_made_with_another_secret_is_counted_and_ignored(radius: StrictRadius, required: str) -> None:
     with selling_router(radius, radius_timeout_seconds=0.1) as router:
         number = router.rows("/radius")[0][".id"]
-        router.run("/radius/set", numbers=number, secret="typo")
+        router.run("/radius/set", numbers=number, secret="typo", require_message_auth=required)
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as liar:
             liar.bind(("127.0.0.1", 0))
             liar.settimeout(5)

@@ -10,12 +10,12 @@ from core import network
 from core.app import App
 from core.network import NasClient
 
-RELOAD_SECONDS = 1.0
+RELOAD_SECONDS = 0.5
 """How old the list may be when a packet comes in: new, changed and removed routers count within two seconds."""
 
 
 class Clients:
-    """The routers as of at most a second ago. Safe to share between threads."""
+    """The routers as of at most half a second ago. Safe to share between threads."""
 
     def __init__(self, app: App) -> None:
         self._app = app

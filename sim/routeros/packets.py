@@ -51,7 +51,7 @@ class BadPacket(Exception):
 @cache
 def dictionary() -> Any:
     """The attributes by name, read once per process."""
-    with resources.as_file(resources.files("sim.routeros") / "dictionary") as path:
+    with resources.as_file(resources.files("sim.routeros") / "data" / "dictionary") as path:
         return Dictionary(str(path))
 
 

@@ -119,7 +119,6 @@ class ChaseMoney(Job[CheckPayment, Question, Outcome]):
             return None
         if payment.request_id is None:
             purchases.ask_again(uow, payment)
-            payments.checked(uow, payment, task.round, None)
             return None
         return Question(payment.company, payment.request_id)
 

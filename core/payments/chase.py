@@ -25,7 +25,7 @@ def chase(uow: UnitOfWork) -> int:
         inbox.Inbound.digested_at.is_(None), inbox.Inbound.received_at < uow.now - GRACE
     )
     return (
-        _promise(uow, CheckPayment, "payment_id", unpaid.where(Payment.prompted_at.is_not(None)))
+        _promise(uow, CheckPayment, "payment_id", unpaid.where(Payment.request_id.is_not(None)))
         + _promise(uow, PromptPayment, "payment_id", unpaid.where(Payment.prompted_at.is_(None)))
         + _promise(uow, Digest, "inbound_id", unread)
     )

@@ -1,27 +1,92 @@
-"""What every purchase story must end with."""
+"""How stories are told: the ordinary beginning, and what every purchase must end with."""
 
 from __future__ import annotations
 
-from core import purchases
-from tests.town import CALLER, Town
+from datetime import timedelta
+
+from core import messaging, purchases
+from core.money import Money
+from core.payments import Payment
+from sim.routeros import Device
+from tests.town import CALLER, PIN, TV, Town
+
+QUIET_SECONDS = 200
+
+
+def order(town: Town, msisdn: str = CALLER) -> None:
+    """The caller dials, picks the first package for the device that waits, and hangs up: the prompt is three seconds away."""
+    phone = town.phone(msisdn)
+    phone.dial(town.shop.service_code)
+    phone.answer("1")
+    assert "PIN" in phone.answer("1")
+
+
+def until_prompted(town: Town, msisdn: str = CALLER) -> None:
+    """Three seconds later the prompt is on the phone."""
+    town.pass_time(3)
+    town.phone(msisdn).wait_for_prompt()
+
+
+def waiting_device(town: Town, mac: str = TV) -> Device:
+    """A package is on sale and a device waits on the Wi-Fi."""
+    town.package()
+    device = town.plug_in(mac)
+    town.work_off()
+    assert not device.online
+    return device
+
+
+def ordered(town: Town) -> Device:
+    """Up to the prompt on the phone."""
+    device = waiting_device(town)
+    order(town)
+    until_prompted(town)
+    return device
+
+
+def pay(town: Town, msisdn: str = CALLER) -> None:
+    """The PIN is typed; whatever follows from it happens."""
+    town.phone(msisdn).type_pin(PIN)
+    town.work_off()
+
+
+def only_payment(town: Town) -> Payment:
+    with town.app.work(town.shop.tenant_id) as uow:
+        return uow.session.query(Payment).one()
 
 
 def assert_served_once(
-    town: Town, *, revenue_minor: int = 2000, prompts: int = 1, msisdn: str = CALLER, wallet_minor: int = 0
+    town: Town,
+    *,
+    prompts: int = 1,
+    receipts: int = 1,
+    wallet_minor: int = 0,
+    suspense_minor: int = 0,
+    msisdn: str = CALLER,
 ) -> None:
-    """Books at zero, revenue exact, one subscription, one completed purchase, one prompt, one receipt, nothing owed."""
+    """Books at zero, revenue exact, one subscription, one purchase, one prompt, device online, nothing owed or parked."""
     totals = town.totals()
     assert sum(totals.values()) == 0
-    assert totals.get("revenue", 0) == revenue_minor
-    assert totals.get("wallets", 0) == wallet_minor
+    assert totals["revenue"] == Money.parse("20", "KES").minor
+    assert totals["wallets"] == wallet_minor
+    assert totals.get("suspense", 0) == suspense_minor
     assert len(town.subscriptions(msisdn)) == 1
     with town.app.work(town.shop.tenant_id) as uow:
         completed = [row for row in uow.session.query(purchases.Purchase) if row.completed_at is not None]
+        told = [m for m in uow.session.query(messaging.Message) if m.key.startswith("receipt:")]
     assert len(completed) == 1
+    assert len(told) == 1
     assert len(town.daraja.prompts_for(msisdn)) == prompts
-    receipts = [sms for sms in town.africastalking.inbox(msisdn) if "Paid" in sms.text]
-    assert len(receipts) == 1
-    town.pass_time(200, step_seconds=100)
-    assert [
-        (promise.kind, promise.last_error) for promise in town.open_promises() if promise.attempts or promise.parked_at
-    ] == []
+    assert len([sms for sms in town.africastalking.inbox(msisdn) if sms.text.startswith("Paid")]) == receipts
+    assert [row["user"] for row in town.router.rows("/ip/hotspot/active")] == [TV]
+    assert_nothing_owed(town)
+
+
+def assert_nothing_owed(town: Town) -> None:
+    """Once the checks have had their say, every promise is kept."""
+    town.pass_time(QUIET_SECONDS, step_seconds=100)
+    assert [(row.kind, row.last_error) for row in town.open_promises() if row.kind != "Probe"] == []
+
+
+def hours(count: float) -> float:
+    return timedelta(hours=count).total_seconds()

@@ -130,14 +130,7 @@ class Http:
     """Calls to one company at one base address. Safe to share between threads; survives a fork."""
 
     def __init__(self, base_url: str, timeouts: Timeouts | None = None) -> None:
-        try:
-            parts = urlsplit(base_url)
-            good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-        except ValueError:
-            good = False
-        if not good or parts.query or parts.fragment or parts.username is not None:
-            raise GatewayRefused("the address of the gateway is not an http(s) address", code="configuration")
-        self._base_url, self.host = base_url.rstrip("/"), parts.netloc
+        self._base_url, self.host = base_url.rstrip("/"), _host(base_url)
         self._timeouts = timeouts or Timeouts()
         self._lock = threading.Lock()
         self._session: requests.Session | None = None
@@ -230,6 +223,19 @@ class Http:
                     self._session.close()
                 self._session, self._session_process = _new_session(), os.getpid()
             return self._session
+
+
+def _host(base_url: str) -> str:
+    """Host and port of a plain address: no user, no query, nothing that could be a secret."""
+    failure = GatewayRefused("the address of the gateway is not a plain http(s) address", code="configuration")
+    try:
+        parts = urlsplit(base_url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        raise failure from None
+    if not good or parts.username is not None or parts.query or parts.fragment:
+        raise failure
+    return parts.netloc
 
 
 def _new_session() -> requests.Session:

@@ -25,7 +25,7 @@ from sim.http import Reply, Request, Server, json_reply, text_reply
 from tests.services import eventually
 
 CALLER = Msisdn("+254712345678")
-KEY = "atsk_0123456789abcdef0123456789abcdef"
+KEY = "atsk_key-of-the-town-that-nobody-may-see"
 SECRET_TEXT = Sms(CALLER, "Voucher 7K2M-QX4P")
 HELLO = Sms(CALLER, "Your 3 hours have begun")
 QUICK = Timeouts(connect_seconds=1.0, read_seconds=0.4)
@@ -60,16 +60,15 @@ def town() -> Iterator[Town]:
     assert not made.company.server.failures
 
 
+def recipient(**changes: object) -> dict[str, object]:
+    """What an answer says about one recipient."""
+    said = {"statusCode": 101, "number": CALLER, "status": "Success", "cost": "KES 0.8000", "messageId": "ATXid_1"}
+    return said | changes
+
+
 def row(**changes: object) -> dict[str, object]:
     """An answer about one recipient."""
-    recipient = {
-        "statusCode": 101,
-        "number": CALLER,
-        "status": "Success",
-        "cost": "KES 0.8000",
-        "messageId": "ATXid_1",
-    }
-    return {"SMSMessageData": {"Message": "Sent to 1/1", "Recipients": [recipient | changes]}}
+    return {"SMSMessageData": {"Message": "Sent to 1/1", "Recipients": [recipient(**changes)]}}
 
 
 # ---- the story -----------------------------------------------------------------------------------------------------------
@@ -205,6 +204,17 @@ def test_nothing_about_our_recipient_is_told_loudly(town: Town) -> None:
         town.say({"SMSMessageData": {"Message": "Odd", "Recipients": recipients}})
         with pytest.raises(GatewayRefused, match="Odd"):
             town.gateway().send(HELLO)
+
+
+def test_the_only_recipient_is_ours_however_they_write_the_number(town: Town) -> None:
+    town.say(row(number=CALLER.digits))
+    assert town.gateway().send(HELLO).external_id == "ATXid_1"
+
+
+def test_of_several_recipients_ours_is_found_by_number(town: Town) -> None:
+    answer = {"SMSMessageData": {"Recipients": [{"number": "+254700000000", "statusCode": 403}, recipient()]}}
+    town.say(answer)
+    assert town.gateway().send(HELLO).external_id == "ATXid_1"
 
 
 # ---- price and id --------------------------------------------------------------------------------------------------------
@@ -461,4 +471,4 @@ def test_neither_key_nor_text_nor_number_is_shown(trouble: str, town: Town) -> N
 
 def echo_everything(request: Request) -> Reply:
     """A company that throws back at us what it was told."""
-    return text_reply(400, f"Invalid: {request.headers} to {CALLER}")
+    return text_reply(400, f"Invalid: {request.headers['apikey']} to {CALLER} {CALLER.digits}")

@@ -69,8 +69,7 @@ _PAYER = re.compile(r"254[17][0-9]{8}")
 _RECEIPT = re.compile(r"[A-Z0-9]{8,20}")
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,100}")
 _RESULT_CODE = re.compile(r"[A-Za-z0-9_.]{1,20}")
-_MOMENT = re.compile(r"20[0-9]{12}")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,4000}")
+_MOMENT, _TOKEN = re.compile(r"20[0-9]{12}"), re.compile(r"[\x21-\x7e]{1,4000}")
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/=_\-]{20,}")
 _STILL_OPEN = re.compile(r"(being|under) process", re.IGNORECASE)
 _NUMBER = re.compile(r"\+?254[0-9]{9}")
@@ -275,10 +274,10 @@ class Daraja:
             seconds = int(told) if re.fullmatch(r"[0-9]{1,6}", told) else TOKEN_SECONDS_TOLD
             self._tokens.put(self._token_name, token, max(min(seconds * 5 // 6, TOKEN_SECONDS_MAX), 1))
             return token
-        words = f"Daraja gave no access token (HTTP {answer.status}): {self._clean(text_of(said, 'errorMessage'))}"
+        words = f"Daraja gave no access token: HTTP {answer.status} {self._clean(text_of(said, 'errorMessage'))}"
         if answer.status in (400, 401) and not answer.looks_like_html:
-            raise GatewayRefused(words.rstrip(": "), code="configuration")
-        raise GatewayDown(words.rstrip(": "))
+            raise GatewayRefused(words, code="configuration")
+        raise GatewayDown(words)
 
     def _clean(self, text: str) -> str:
         """Their words without what could be ours: keys, tokens, secret addresses and phone numbers are blotted out."""
@@ -330,7 +329,7 @@ class Daraja:
         return amount
 
 
-# ---- pieces of JSON; numbers are still the text they were ----------------------------------------------------------------
+# ---- pieces of JSON; numbers are still the text they were ----
 
 
 def _object(body: bytes) -> dict[str, object]:

@@ -1,1 +1,1 @@
-"""`duka …`: the commands for people who run an installation."""
+"""The command line: `duka`, for whoever owns or runs an installation."""

@@ -15,6 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, DefaultClause, Engine
 
+from core import audit, dialogs, heartbeats, inbox, outbox, radius_tables  # noqa: F401 (imported for their tables)
 from core.app import METADATA
 
 FOLDER = Path(__file__).parent

@@ -63,6 +63,65 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_customer_tenant_id"), ["tenant_id"], unique=False)
 
     op.create_table(
+        "dialog",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("session_id", sa.String(length=128), nullable=False),
+        sa.Column("msisdn", sa.String(length=20), nullable=False),
+        sa.Column("customer_id", sa.BigInteger(), nullable=True),
+        sa.Column("screen", sa.String(length=40), nullable=False),
+        sa.Column("memory", sa.JSON(), nullable=False),
+        sa.Column("steps", sa.Integer(), nullable=False),
+        sa.Column("last_reply", sa.Text(), nullable=True),
+        sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("outcome", sa.String(length=20), nullable=True),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_dialog")),
+        sa.UniqueConstraint("tenant_id", "session_id", name=op.f("uq_dialog_tenant_id_session_id")),
+    )
+    with op.batch_alter_table("dialog", schema=None) as batch_op:
+        batch_op.create_index("ix_dialog_expires_at", ["expires_at"], unique=False)
+        batch_op.create_index("ix_dialog_msisdn", ["msisdn", "touched_at"], unique=False)
+        batch_op.create_index(batch_op.f("ix_dialog_tenant_id"), ["tenant_id"], unique=False)
+
+    op.create_table(
+        "heartbeat",
+        sa.Column("name", sa.String(length=32), nullable=False),
+        sa.Column("interval_seconds", sa.Float(), nullable=False),
+        sa.Column("tried_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("beat_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("found", sa.BigInteger(), nullable=False),
+        sa.Column("took_ms", sa.BigInteger(), nullable=False),
+        sa.Column("holder", sa.String(length=64), nullable=True),
+        sa.PrimaryKeyConstraint("name", name=op.f("pk_heartbeat")),
+    )
+    op.create_table(
+        "inbound",
+        sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.Column("source", sa.String(length=32), nullable=False),
+        sa.Column("external_id", sa.String(length=128), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("peer", sa.String(length=64), nullable=False),
+        sa.Column("context", sa.String(length=64), nullable=False),
+        sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("digested_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("verdict", sa.Text(), nullable=True),
+        sa.Column("tenant_id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_inbound")),
+        sa.UniqueConstraint("tenant_id", "source", "external_id", name=op.f("uq_inbound_tenant_id_source_external_id")),
+    )
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_inbound_tenant_id"), ["tenant_id"], unique=False)
+        batch_op.create_index(
+            "ix_inbound_unread",
+            ["received_at"],
+            unique=False,
+            postgresql_where=sa.text("digested_at IS NULL"),
+            sqlite_where=sa.text("digested_at IS NULL"),
+        )
+
+    op.create_table(
         "message",
         sa.Column("id", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), nullable=False),
         sa.Column("key", sa.String(length=100), nullable=False),
@@ -904,6 +963,22 @@ def downgrade() -> None:
         )
 
     op.drop_table("message")
+    with op.batch_alter_table("inbound", schema=None) as batch_op:
+        batch_op.drop_index(
+            "ix_inbound_unread",
+            postgresql_where=sa.text("digested_at IS NULL"),
+            sqlite_where=sa.text("digested_at IS NULL"),
+        )
+        batch_op.drop_index(batch_op.f("ix_inbound_tenant_id"))
+
+    op.drop_table("inbound")
+    op.drop_table("heartbeat")
+    with op.batch_alter_table("dialog", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_dialog_tenant_id"))
+        batch_op.drop_index("ix_dialog_msisdn")
+        batch_op.drop_index("ix_dialog_expires_at")
+
+    op.drop_table("dialog")
     with op.batch_alter_table("customer", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_customer_tenant_id"))
 

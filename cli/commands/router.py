@@ -1,0 +1,223 @@
+"""`duka router`: the MikroTiks."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+from typing import Annotated
+
+import typer
+
+from cli import console
+from cli.commands.customer import at
+from cli.console import plain
+from cli.failures import Failed, first_line
+from cli.shop import Shop, TenantOption, shop
+from core import network, tenants
+from core.errors import GatewayFailure
+from core.ports import RouterAddress, RouterHealth
+from core.texts import duration
+from core.uow import UnitOfWork
+
+SECRET_BYTES = 18
+ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 (recognised in order to be refused)
+
+app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, list, test, set-up.")
+Name = Annotated[str, typer.Argument(help="How we call it.")]
+RadiusAddress = Annotated[
+    str | None, typer.Option("--radius-address", help="Where the router finds our RADIUS; radius.host by default.")
+]
+
+
+@app.command("add")
+def add(
+    name: Name,
+    host: Annotated[str, typer.Option(help="Address or name of its API.")],
+    user: Annotated[str, typer.Option(help="API user.")] = "duka",
+    api_port: Annotated[int | None, typer.Option(min=1, max=65535, help="8729 with TLS, 8728 without.")] = None,
+    tls: Annotated[bool, typer.Option(help="Speak TLS to the API.")] = True,
+    nas_address: Annotated[
+        str | None, typer.Option(help="Where its RADIUS packets come from; --host by default.")
+    ] = None,
+    hotspot: Annotated[str, typer.Option(help="Name of its hotspot server; all of them without.")] = "",
+    coa_port: Annotated[int, typer.Option(min=1, max=65535, help="Where it hears changes of authorisation.")] = 3799,
+    site: Annotated[str | None, typer.Option(help="Slug of the place it stands at; made when new.")] = None,
+    set_up: Annotated[bool | None, typer.Option("--set-up/--no-set-up", help="Make it ask our RADIUS server.")] = None,
+    radius_address: RadiusAddress = None,
+    unverified: Annotated[bool, typer.Option(help="Keep it although it does not answer now.")] = False,
+    secrets_from_stdin: Annotated[bool, typer.Option(help="Read the password from standard input.")] = False,
+    tenant: TenantOption = None,
+) -> None:
+    """Register a router. The connection is tried first; the password comes from DUKA_ROUTER_PASSWORD, a prompt or stdin."""
+    password = console.ask_secret("DUKA_ROUTER_PASSWORD", "Password of the API user", from_stdin=secrets_from_stdin)
+    assert password is not None
+    with shop(tenant) as here:
+        wanted = RouterAddress(
+            router_id=0, name=name, host=host, api_port=api_port or (8729 if tls else 8728), api_tls=tls, username=user,
+            password=password, hotspot_server=hotspot, mac_auth_password=secrets.token_urlsafe(SECRET_BYTES),
+            coa_port=coa_port, radius_secret=secrets.token_urlsafe(SECRET_BYTES),
+        )  # fmt: skip
+        health = _first_talk(here, wanted, unverified=unverified)
+        router = keep(here, wanted, nas_address=nas_address or _own_address(host), site=site, health=health)
+        console.good(
+            f"{plain(name)} is registered" + (f": {_about(health)}" if health else ", though it did not answer")
+        )
+        if health is None:
+            return
+        if set_up is None:
+            set_up = console.interactive() and typer.confirm(
+                "Make its hotspot ask our RADIUS server now?", default=True
+            )
+        if set_up:
+            carry_out_set_up(here, router, radius_address, src_address=nas_address or "")
+            health = probe(here, router)
+        _problems(health)
+        if not set_up:
+            console.hint(f"its hotspot does not ask us before `duka router set-up {plain(name)}`")
+
+
+@app.command("list")
+def list_(tenant: TenantOption = None) -> None:
+    """All routers, as they were when last looked at."""
+    with shop(tenant) as here, here.work() as uow:
+        zone = tenants.zone(here.tenant)
+        rows = []
+        for each in network.routers(uow):
+            if each.down_since is not None:
+                state = f"[red]offline[/] since {at(each.down_since, zone)}"
+            elif each.up_at is not None:
+                state = f"[green]online[/], seen {at(each.up_at, zone)}"
+            else:
+                state = "[yellow]never seen[/]"
+            address = f"{each.host}:{each.api_port}"
+            rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(each.trouble or "")))
+    if not rows:
+        console.say("there is no router yet: `duka router add`")
+        return
+    console.table(("name", "API", "RADIUS from", "state", "trouble"), rows)
+
+
+@app.command("test")
+def try_out(name: Name, tenant: TenantOption = None) -> None:
+    """Talk to it now and say what in its set-up would keep paid customers out. Status 1 when something would."""
+    with shop(tenant) as here:
+        health = probe(here, _found(here, name))
+        console.good(f"{plain(name)}: {_about(health)}")
+        if _problems(health):
+            raise typer.Exit(1)
+
+
+@app.command("set-up")
+def set_up_again(name: Name, radius_address: RadiusAddress = None, tenant: TenantOption = None) -> None:
+    """Make its hotspot ask our RADIUS server. Changes only what differs; harmless to repeat."""
+    with shop(tenant) as here:
+        router = _found(here, name)
+        if not carry_out_set_up(here, router, radius_address):
+            console.good("nothing had to be changed")
+        if _problems(probe(here, router)):
+            raise typer.Exit(1)
+
+
+@app.command("remove")
+def remove(
+    name: Name,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    tenant: TenantOption = None,
+) -> None:
+    """Forget a router: RADIUS does not answer it any more. Nothing is changed on the box."""
+    with shop(tenant) as here:
+        _found(here, name)
+        if not yes and not (console.interactive() and typer.confirm(f"Forget {name}?")):
+            raise Failed("nothing was done: confirm, or say --yes")
+        with here.work() as uow:
+            network.remove_router(uow, network.find_router(uow, name))
+        console.good(f"{plain(name)} is forgotten")
+
+
+def keep(
+    here: Shop, wanted: RouterAddress, *, nas_address: str, site: str | None = None, health: RouterHealth | None = None
+) -> RouterAddress:
+    """Put a router on record, with the secrets in `wanted`; how to reach it from now on."""
+    with here.work() as uow:
+        made = network.add_router(
+            uow, name=wanted.name, host=wanted.host, username=wanted.username, password=wanted.password,
+            nas_address=nas_address, site_id=_site(uow, site), api_port=wanted.api_port, api_tls=wanted.api_tls,
+            hotspot_server=wanted.hotspot_server, coa_port=wanted.coa_port, radius_secret=wanted.radius_secret,
+            mac_auth_password=wanted.mac_auth_password,
+        )  # fmt: skip
+        if health is not None:
+            network.router_up(uow, made.id, health)
+        return network.address_of(uow, made)
+
+
+def carry_out_set_up(
+    here: Shop, router: RouterAddress, radius_address: str | None = None, src_address: str = "", *, quiet: bool = False
+) -> list[str]:
+    """Set up its hotspot and tell what was changed."""
+    radius = here.app.settings.radius
+    address = radius_address or radius.host
+    if address in ANYWHERE:
+        raise Failed("radius.host stands for every address: say with --radius-address where this router finds us")
+    with console.out.status(f"setting up {plain(router.name)} …"):
+        changed = here.world.hotspot.set_up(router, address, radius.auth_port, radius.acct_port, src_address)
+    for line in [] if quiet else changed:
+        console.say(f"  {plain(line)}")
+    return changed
+
+
+def probe(here: Shop, router: RouterAddress) -> RouterHealth:
+    """Ask it, and note what came of it, as the clock does."""
+    try:
+        with console.out.status(f"asking {plain(router.name)} …"):
+            health = here.world.hotspot.probe(router, here.app.clock.now())
+    except GatewayFailure as error:
+        with here.work() as uow:
+            network.router_down(uow, router.router_id, str(error))
+        raise
+    with here.work() as uow:
+        network.router_up(uow, router.router_id, health)
+    return health
+
+
+def _first_talk(here: Shop, wanted: RouterAddress, *, unverified: bool) -> RouterHealth | None:
+    try:
+        with console.out.status(f"asking {plain(wanted.name)} …"):
+            return here.world.hotspot.probe(wanted, here.app.clock.now())
+    except GatewayFailure as error:
+        if unverified:
+            return None
+        raise Failed(f"{first_line(error)}; nothing was saved (--unverified saves it all the same)") from error
+
+
+def _found(here: Shop, name: str) -> RouterAddress:
+    with here.work() as uow:
+        return network.address_of(uow, network.find_router(uow, name))
+
+
+def _own_address(host: str) -> str:
+    try:
+        return str(ipaddress.ip_address(host))
+    except ValueError as error:
+        raise Failed(
+            f"{host!r} is a name: say with --nas-address from which address its RADIUS packets come"
+        ) from error
+
+
+def _site(uow: UnitOfWork, slug: str | None) -> int | None:
+    if slug is None:
+        return None
+    known = next((site for site in tenants.sites(uow) if site.slug == slug), None)
+    return (known or tenants.add_site(uow, slug, slug)).id
+
+
+def _about(health: RouterHealth) -> str:
+    return (
+        f"{plain(health.identity)}, RouterOS {plain(health.version)} {plain(health.board)}".rstrip()
+        + f", up {duration(health.uptime_seconds)}, {health.active_count} online"
+    )
+
+
+def _problems(health: RouterHealth) -> bool:
+    for problem in health.problems:
+        console.say(f"[yellow]![/] {plain(problem)}")
+    return bool(health.problems)

@@ -26,7 +26,7 @@ from sim.routeros.words import PeerGone, SentenceReader, encode_sentence
 RADIUS_SECRET = "market-radius-secret"
 MAC_PASSWORD = "only-this-router-knows"
 PASSWORD = "api pässword"
-PATIENCE = Patience(turn_seconds=0.3, connect_seconds=0.5, command_seconds=0.6, call_seconds=1.5)
+PATIENCE = Patience(turn_seconds=0.5, connect_seconds=1.0, command_seconds=1.0, call_seconds=2.5)
 CALL_SECONDS_MAX = PATIENCE.turn_seconds + PATIENCE.call_seconds + 0.7
 LOCAL = RouterAddress(
     router_id=1,

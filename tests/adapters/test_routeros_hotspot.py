@@ -354,22 +354,24 @@ def test_a_session_that_cannot_be_read_back_is_not_believed(
 # ---- throwing out, and looking -----------------------------------------------------------------------------------------
 
 
-def test_throwing_out_ends_the_session_and_forgets_the_cookie(
+def test_throwing_out_ends_the_session(
     hotspot: MikrotikHotspot, router: VirtualRouter, place: RouterAddress, desk: RadiusDesk
 ) -> None:
     desk.accepted[PHONE] = HOUR
-    phone, guest = router.plug_in(PHONE), "AA:BB:CC:00:00:02"
-    cookies = router.machine.tables["/ip/hotspot/cookie"]
-    for mac in (PHONE, guest):
-        cookies.add({"user": mac, "mac-address": mac})
+    phone = router.plug_in(PHONE)
     desk.accepted.clear()
     assert hotspot.throw_out(place, PHONE)
     assert not phone.online
-    assert [row["mac-address"] for row in router.rows("/ip/hotspot/cookie")] == [guest]
+    assert len(router.rows("/ip/hotspot/host")) == 1
 
 
-def test_throwing_out_somebody_who_is_not_there_is_fine(hotspot: MikrotikHotspot, place: RouterAddress) -> None:
+def test_who_is_not_there_is_not_thrown_out_but_its_cookie_is_forgotten(
+    hotspot: MikrotikHotspot, router: VirtualRouter, place: RouterAddress
+) -> None:
+    for mac in (PHONE, "AA:BB:CC:00:00:02"):
+        router.machine.tables["/ip/hotspot/cookie"].add({"user": mac, "mac-address": mac})
     assert not hotspot.throw_out(place, PHONE)
+    assert [row["mac-address"] for row in router.rows("/ip/hotspot/cookie")] == ["AA:BB:CC:00:00:02"]
 
 
 def test_a_session_that_ends_by_itself_meanwhile_counts_as_ended(

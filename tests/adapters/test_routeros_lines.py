@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ from core.errors import GatewayDown, GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros.clock import ManualClock
 from sim.routeros.router import VirtualRouter
-from sim.routeros.words import encode_sentence
 from tests.adapters.router_side import (
     DONE,
     LOCAL,
@@ -67,6 +67,14 @@ def hotspot(seconds: Seconds) -> Iterator[MikrotikHotspot]:
     hotspot.close()
 
 
+@pytest.fixture
+def patient(seconds: Seconds) -> Iterator[MikrotikHotspot]:
+    """For tests where many wait for one: nobody loses patience on a slow machine."""
+    hotspot = MikrotikHotspot(replace(PATIENCE, turn_seconds=30), monotonic=seconds)
+    yield hotspot
+    hotspot.close()
+
+
 # ---- one kept line -----------------------------------------------------------------------------------------------------
 
 
@@ -106,9 +114,9 @@ def test_a_changed_password_is_used_at_once(
     assert hotspot.online(place) == []
 
 
-def test_threads_take_turns_on_one_line(hotspot: MikrotikHotspot, router: VirtualRouter, place: RouterAddress) -> None:
+def test_threads_take_turns_on_one_line(patient: MikrotikHotspot, router: VirtualRouter, place: RouterAddress) -> None:
     with ThreadPoolExecutor(8) as many:
-        assert list(many.map(hotspot.online, repeat(place, 40))) == [[]] * 40
+        assert list(many.map(patient.online, repeat(place, 40))) == [[]] * 40
     assert router.api_sessions == 1
 
 
@@ -249,6 +257,31 @@ def test_many_slow_answers_together_are_bounded_too(
         hotspot.probe(place, router.clock.now())
 
 
+class WorkerTimeLimit(BaseException):
+    """What a worker throws into a job that takes too long, wherever it is."""
+
+
+def test_a_job_killed_in_the_middle_leaves_no_half_read_answer_behind(
+    hotspot: MikrotikHotspot, router: VirtualRouter, place: RouterAddress
+) -> None:
+    def give_up(_number: int, _frame: object) -> None:
+        raise WorkerTimeLimit
+
+    router.plug_in(PHONE)
+    hotspot.online(place)
+    router.faults.slow(0.3)
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(WorkerTimeLimit):
+            hotspot.waiting(place)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    router.faults.clear()
+    assert hotspot.online(place) == []
+    assert [host.mac for host in hotspot.waiting(place)] == [PHONE]
+
+
 @pytest.mark.parametrize("commands_before", range(4))
 @pytest.mark.parametrize("line_is_kept", [True, False])
 def test_a_line_cut_anywhere_in_a_login_ends_with_the_device_online(
@@ -327,18 +360,32 @@ def test_a_dead_router_is_left_alone_for_longer_and_longer(hotspot: MikrotikHots
     assert pauses == [2, 4, 8, 16, 32, 60, 60]
 
 
-def test_the_first_answer_ends_the_pauses(hotspot: MikrotikHotspot, seconds: Seconds) -> None:
-    refusal = encode_sentence(["!trap", "=message=no such command"]) + DONE
-    with scripted([refusal, None]) as router:
-        place = replace(LOCAL, api_port=router.port)
-        for _ in range(3):
-            with pytest.raises(GatewayRefused):
-                hotspot.online(place)
-            with pytest.raises(GatewayRefused):
-                hotspot.online(place)  # the kept line died: laid anew, and the script begins again
-    with pytest.raises(Unreachable) as down:
-        hotspot.online(place)
-    assert down.value.retry_after_seconds == 2
+@pytest.mark.parametrize("refusal", ["of the command", "of the login"])
+def test_a_refusal_is_an_answer_and_ends_the_pauses(
+    hotspot: MikrotikHotspot, router: VirtualRouter, place: RouterAddress, seconds: Seconds, refusal: str
+) -> None:
+    def pause() -> float:
+        router.faults.unreachable()
+        with pytest.raises(Unreachable) as down:
+            hotspot.online(place)
+        seconds.advance(down.value.retry_after_seconds)
+        router.faults.clear()
+        return down.value.retry_after_seconds
+
+    assert [pause(), pause(), pause()] == [2, 4, 8]
+    router.faults.refuse("/ip/hotspot/active/print", "no such command")
+    with pytest.raises(GatewayRefused):
+        hotspot.online(place if refusal == "of the command" else replace(place, password="wrong"))
+    assert pause() == 2
+
+
+def test_those_who_waited_behind_a_failing_call_are_spared_too(patient: MikrotikHotspot) -> None:
+    with scripted([b""]) as silent, ThreadPoolExecutor(4) as many:
+        place = replace(LOCAL, api_port=silent.port)
+        for call in [many.submit(patient.online, place) for _ in range(4)]:
+            with pytest.raises(Unreachable):
+                call.result()
+        assert silent.connections == 1
 
 
 def test_a_breaker_by_itself() -> None:

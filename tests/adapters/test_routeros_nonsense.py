@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import repeat
 
 import pytest
 
-from core.adapters.routeros import MikrotikHotspot, Unreachable
+from core.adapters.routeros import MikrotikHotspot, Patience, Unreachable
 from core.errors import GatewayDown, GatewayRefused
 from sim.routeros.words import encode_sentence
 from tests.adapters.router_side import DONE, LOCAL, PATIENCE, Seconds, bounded, drip, row, scripted
@@ -32,11 +33,7 @@ def hotspot(seconds: Seconds) -> Iterator[MikrotikHotspot]:
 NONSENSE: dict[str, bytes | Iterable[bytes] | None] = {
     "hangs up": None,
     "a word of 4 GiB": b"\xf0\xff\xff\xff\xff" + b"x" * 100,
-    "a word of 255 MiB": b"\xef\xff\xff\xff" + b"x" * 100,
-    "a word just too long": b"\xd0\x00\x01" + b"x" * 100,
     "a reserved control byte": b"\xf8",
-    "rows without end": repeat(row(mac_address=PHONE, user="x" * 60_000)),
-    "one sentence without end": repeat(encode_sentence(["=a=" + "x" * 60_000])[:-1]),
     "an empty sentence": b"\x00",
     "a word that is no property": encode_sentence(["!re", "mac-address"]) + DONE,
     "a trap without a reason": encode_sentence(["!trap"]) + DONE,
@@ -61,6 +58,24 @@ def test_nonsense_is_an_outage_of_bounded_length(
     with scripted([DONE]) as sane:
         seconds.advance(2)
         assert hotspot.online(replace(LOCAL, api_port=sane.port)) == []
+
+
+TOO_MUCH: dict[str, Iterable[bytes]] = {
+    "a word of 255 MiB": [b"\xef\xff\xff\xff" + b"x" * 100],
+    "a word just too long": [b"\xd0\x00\x01" + b"x" * 100],
+    "rows without end": repeat(row(mac_address=PHONE, user="x" * 60_000)),
+    "one sentence without end": repeat(encode_sentence(["=a=" + "x" * 60_000])[:-1]),
+}
+
+
+@pytest.mark.parametrize("reply", TOO_MUCH.values(), ids=TOO_MUCH.keys())
+def test_too_much_is_cut_off_long_before_patience_ends(reply: Iterable[bytes]) -> None:
+    hotspot = MikrotikHotspot(Patience(1, 1, 60, 90))
+    with scripted([reply]) as mad:
+        began = time.monotonic()
+        with pytest.raises(Unreachable):
+            hotspot.online(replace(LOCAL, api_port=mad.port))
+        assert time.monotonic() - began < 20
 
 
 def test_a_device_with_a_broken_name_does_not_take_the_router_down(hotspot: MikrotikHotspot) -> None:
@@ -94,6 +109,9 @@ def test_a_routers_words_cannot_forge_a_log_line(hotspot: MikrotikHotspot) -> No
 
 def test_several_traps_are_one_refusal(hotspot: MikrotikHotspot) -> None:
     traps = encode_sentence(["!trap", "=message=first"]) + encode_sentence(["!trap", "=message=not enough permissions"])
-    with scripted([traps + DONE]) as router, pytest.raises(GatewayRefused) as refused:
-        hotspot.online(replace(LOCAL, api_port=router.port))
-    assert refused.value.code == "rights"
+    with scripted([traps + DONE, DONE]) as router:
+        with pytest.raises(GatewayRefused) as refused:
+            hotspot.online(replace(LOCAL, api_port=router.port))
+        assert refused.value.code == "rights"
+        assert hotspot.online(replace(LOCAL, api_port=router.port)) == []
+        assert router.connections == 1, "a refusal is no reason to dial again"

@@ -69,8 +69,6 @@ class Talk:
 
     def ask(self, command: str, *words: str) -> list[Row]:
         """Run one command. Raises `Trap` with the router's words, or `Unreachable`."""
-        if self._deadline.left_seconds <= 0:
-            raise GatewayDown(f"router {self.router.name!r} is too slow: the visit was broken off")
         kept = self._line.connection is not None and not self._answered
         try:
             return self._ask(command, *words)
@@ -128,11 +126,12 @@ class Lines:
         """Have the router to oneself. A `Trap` nobody expected leaves as the failure the table names."""
         with self._guard:
             line = self._lines.setdefault((router.router_id, router.host, router.api_port), Line(self._monotonic))
-        self._stop_at_breaker(line, router)
         if not line.turn.acquire(timeout=self._patience.turn_seconds):
             raise GatewayDown(f"router {router.name!r} is busy with somebody else")
         try:
-            self._stop_at_breaker(line, router)
+            wait_seconds = line.breaker.retry_after_seconds
+            if wait_seconds > 0:
+                raise Unreachable(router, "did not answer a moment ago", wait_seconds)
             if line.router != router:
                 line.drop()
             yield Talk(line, router, self._patience, self._pause)
@@ -150,9 +149,3 @@ class Lines:
         for line in lines:
             with line.turn:
                 line.drop()
-
-    @staticmethod
-    def _stop_at_breaker(line: Line, router: RouterAddress) -> None:
-        wait_seconds = line.breaker.retry_after_seconds
-        if wait_seconds > 0:
-            raise Unreachable(router, "did not answer a moment ago", wait_seconds)

@@ -23,12 +23,8 @@ def let_in(talk: Talk, mac: str, *, refresh: bool) -> ActiveRow | None:
     host = _only_host(talk, mac)
     running = actives(talk, mac)
     session = _session_of(mac, running)
-    if session is None or refresh:
-        if running:
-            session = _session_of(mac, _end(talk, mac, running))
-            host = _only_host(talk, mac)
-        else:
-            session = None
+    if running and (session is None or refresh):
+        session = _session_of(mac, _end(talk, mac, running))
     return session or _log_in_host(talk, mac, host)
 
 

@@ -47,7 +47,7 @@ ROUNDS_MAX = 200
 def web_server(web: Flask) -> Iterator[str]:
     """A Flask app on a loopback port of the system's choice; its base URL."""
     server: BaseWSGIServer = make_server("127.0.0.1", 0, web, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, name="web", daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web", daemon=True)
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.server_port}"

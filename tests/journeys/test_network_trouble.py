@@ -184,7 +184,7 @@ def test_two_workers_with_the_same_promise_do_it_once(town: Town) -> None:
                 worker.join()
     town.pass_time(5)
     assert device.online
-    assert_served_once(town)
+    assert_served_once(town, receipts=None)  # an SMS cannot be asked whether it went out: at least one
 
 
 def test_radius_rows_that_were_lost_are_written_again(town: Town) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import JSON, Index, Integer, Row, String, Text, UniqueConstraint, delete, select, update
+from sqlalchemy import JSON, Index, Integer, Row, String, Text, UniqueConstraint, bindparam, delete, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
@@ -62,12 +62,6 @@ class Dialog(TenantOwned, Base):
     expires_at: Mapped[datetime]
 
 
-_COLUMNS = (
-    Dialog.id, Dialog.session_id, Dialog.msisdn, Dialog.customer_id, Dialog.screen, Dialog.memory, Dialog.steps,
-    Dialog.last_reply, Dialog.outcome,
-)  # fmt: skip
-
-
 @dataclass(slots=True)
 class Conversation:
     """A dialog in the hands of a door. Change it, then `keep` it.
@@ -90,6 +84,36 @@ class Conversation:
         return self.last_reply if self.outcome is not None or steps <= self.steps else None
 
 
+# Every key press runs two or three of these, so they are built once and go to the connection directly. The unit of work's
+# tenant filter does not see them there: each names the tenant itself.
+_COLUMNS = (
+    Dialog.id, Dialog.session_id, Dialog.msisdn, Dialog.customer_id, Dialog.screen, Dialog.memory, Dialog.steps,
+    Dialog.last_reply, Dialog.outcome,
+)  # fmt: skip
+_OWN = Dialog.tenant_id == bindparam("own_tenant")
+_FIND = select(*_COLUMNS).where(_OWN, Dialog.session_id == bindparam("session")).with_for_update()
+_KEEP = update(Dialog).where(_OWN, Dialog.id == bindparam("dialog")).values(
+    {name: bindparam(name) for name in ("customer_id", "screen", "memory", "steps", "last_reply", "outcome", "touched_at")}
+)  # fmt: skip
+_UNFINISHED = (
+    select(*_COLUMNS)
+    .where(
+        _OWN,
+        Dialog.msisdn == bindparam("phone"),
+        Dialog.touched_at >= bindparam("since"),
+        Dialog.outcome.is_(None),
+        Dialog.steps > 0,
+        Dialog.session_id != bindparam("session"),
+    )
+    .order_by(Dialog.touched_at.desc(), Dialog.id.desc())
+    .limit(1)
+)
+_START = {
+    name: insert(Dialog).on_conflict_do_nothing(index_elements=["tenant_id", "session_id"]).returning(*_COLUMNS)
+    for name, insert in (("postgresql", postgres_insert), ("sqlite", sqlite_insert))
+}
+
+
 @customers_may
 def open_(
     uow: UnitOfWork, session_id: str, msisdn: str, *, new: bool, life_seconds: int = LIFE_SECONDS
@@ -98,31 +122,27 @@ def open_(
 
     `new` says which is likelier and only saves a statement. Raises `NotYourSession`.
     """
-    row = _insert(uow, session_id, msisdn, life_seconds) if new else _locked(uow, session_id)
+    row = _start(uow, session_id, msisdn, life_seconds) if new else _find(uow, session_id)
     if row is None:
-        row = _locked(uow, session_id) if new else _insert(uow, session_id, msisdn, life_seconds)
+        row = _find(uow, session_id) if new else _start(uow, session_id, msisdn, life_seconds)
     if row is None:  # somebody else's first post was faster than ours between the two statements
-        row = _locked(uow, session_id)
+        row = _find(uow, session_id)
     if row is None or row.msisdn != msisdn:
         raise NotYourSession()
     return _conversation(row)
 
 
-def _locked(uow: UnitOfWork, session_id: str) -> Row[Any] | None:
-    return uow.session.execute(select(*_COLUMNS).where(Dialog.session_id == session_id).with_for_update()).first()
+def _find(uow: UnitOfWork, session_id: str) -> Row[Any] | None:
+    return uow.session.connection().execute(_FIND, {"own_tenant": uow.tenant, "session": session_id}).first()
 
 
-def _insert(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> Row[Any] | None:
-    insert = postgres_insert if uow.session.get_bind().dialect.name == "postgresql" else sqlite_insert
-    return uow.session.execute(
-        insert(Dialog)
-        .values(
-            tenant_id=uow.tenant, session_id=session_id, msisdn=msisdn, screen="", memory={}, steps=0,
-            touched_at=uow.now, expires_at=uow.now + timedelta(seconds=life_seconds),
-        )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "session_id"])
-        .returning(*_COLUMNS)
-    ).first()  # fmt: skip
+def _start(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> Row[Any] | None:
+    connection = uow.session.connection()
+    fresh = {
+        "tenant_id": uow.tenant, "session_id": session_id, "msisdn": msisdn, "screen": "", "memory": {}, "steps": 0,
+        "touched_at": uow.now, "expires_at": uow.now + timedelta(seconds=life_seconds),
+    }  # fmt: skip
+    return connection.execute(_START[connection.dialect.name], fresh).first()
 
 
 def _conversation(row: Row[Any]) -> Conversation:
@@ -133,33 +153,21 @@ def _conversation(row: Row[Any]) -> Conversation:
 @customers_may
 def keep(uow: UnitOfWork, told: Conversation) -> None:
     """Remember how the conversation stands now."""
-    uow.session.execute(
-        update(Dialog)
-        .where(Dialog.id == told.id)
-        .values(
-            customer_id=told.customer_id, screen=told.screen, memory=told.memory, steps=told.steps,
-            last_reply=told.last_reply, outcome=told.outcome, touched_at=uow.now,
-        )
-        .execution_options(synchronize_session=False)
-    )  # fmt: skip
+    state = {
+        "customer_id": told.customer_id, "screen": told.screen, "memory": told.memory, "steps": told.steps,
+        "last_reply": told.last_reply, "outcome": told.outcome, "touched_at": uow.now,
+    }  # fmt: skip
+    uow.session.connection().execute(_KEEP, state | {"own_tenant": uow.tenant, "dialog": told.id})
 
 
 @customers_may
 def unfinished(uow: UnitOfWork, msisdn: str, except_session: str) -> Conversation | None:
     """The conversation this number dropped within the last five minutes after at least one answer, if any."""
-    since = uow.now - timedelta(seconds=RESUME_SECONDS)
-    row = uow.session.execute(
-        select(*_COLUMNS)
-        .where(
-            Dialog.msisdn == msisdn,
-            Dialog.touched_at >= since,
-            Dialog.outcome.is_(None),
-            Dialog.steps > 0,
-            Dialog.session_id != except_session,
-        )
-        .order_by(Dialog.touched_at.desc(), Dialog.id.desc())
-        .limit(1)
-    ).first()
+    asked = {
+        "own_tenant": uow.tenant, "phone": msisdn, "session": except_session,
+        "since": uow.now - timedelta(seconds=RESUME_SECONDS),
+    }  # fmt: skip
+    row = uow.session.connection().execute(_UNFINISHED, asked).first()
     return _conversation(row) if row is not None else None
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
@@ -12,13 +13,15 @@ from sqlalchemy.orm import Session, sessionmaker
 # Capabilities are imported for their tables: whoever opens an app knows the whole schema.
 from core import catalog, customers, ledger, messaging, network, payments, purchases, subscriptions, tenants, vouchers
 from core.adapters.doorbell import Doorbell
-from core.adapters.registry import Connections, build_world
 from core.clock import Clock, SystemClock
 from core.config import Settings, load
 from core.db import Base, make_engine, vault
 from core.ports import World
 from core.roles import SYSTEM, Actor
 from core.uow import UnitOfWork, bind_tenant
+
+if TYPE_CHECKING:
+    from core.adapters.registry import Connections
 
 CAPABILITIES = (
     tenants, messaging, customers, catalog, ledger, subscriptions, network, payments, purchases, vouchers,
@@ -35,7 +38,7 @@ class App:
     engine: Engine
     doorbell: Doorbell
     sessions: sessionmaker[Session]
-    connections: Connections
+    connections: Connections | None = None
     worlds: dict[int, tuple[int, World]] = field(default_factory=dict)
 
     @contextmanager
@@ -63,13 +66,22 @@ class App:
                 company: f"{self.settings.public_url.rstrip('/')}/hooks/{company}/{tenants.door_url_secret(uow, 'hooks')}"
                 for company in ("daraja",)
             }
-        world = build_world(settings.model_dump(), currency, callbacks, self.connections)
+        world = self._build(settings.model_dump(), currency, callbacks)
         self.worlds[tenant_id] = (version, world)
         return world
 
+    def _build(self, settings: Mapping[str, Any], currency: str, callbacks: dict[str, str]) -> World:
+        """Adapters and their libraries are loaded by the processes that meet the world, and by no other."""
+        from core.adapters.registry import Connections, build_world
+
+        if self.connections is None:
+            self.connections = Connections.open(self.engine, self.settings.redis.url, self.clock)
+        return build_world(settings, currency, callbacks, self.connections)
+
     def close(self) -> None:
         """Let go of connections."""
-        self.connections.close()
+        if self.connections is not None:
+            self.connections.close()
         self.doorbell.close()
         self.engine.dispose()
 
@@ -86,5 +98,4 @@ def open_app(settings: Settings | None = None, *, clock: Clock | None = None) ->
         engine=engine,
         doorbell=Doorbell(settings.redis.url),
         sessions=sessionmaker(engine, expire_on_commit=False),
-        connections=Connections.open(engine, settings.redis.url, clock),
     )

@@ -18,7 +18,7 @@ from sim.phone import Handset, NoSession
 from sim.routeros import Device, LoginResult, VirtualRouter
 from sim.shop_health import ShopHealth
 from sim.town_plan import DevicePlan, PhonePlan, Plan, RouterPlan
-from sim.town_state import describe_device, describe_phone, describe_router, recent
+from sim.town_state import describe_absent, describe_device, describe_phone, describe_router, recent
 from sim.troubles import Trouble, troubles_of
 
 Facts = dict[str, Any]
@@ -46,6 +46,7 @@ class Town:
         self.phones = {phone.msisdn: self._handset(phone) for phone in plan.phones}
         self._labels = {phone.msisdn: phone.label for phone in plan.phones}
         self._device_labels = {device.mac: device.label for device in plan.devices}
+        self._elsewhere = {device.mac: device for device in plan.devices if not device.present}
         self._lock = threading.Lock()
         self.troubles: dict[str, Trouble] = troubles_of(self.africastalking, self.daraja, self.money, self.routers)
         self._chronicle = Chronicle(self.money, self.daraja, self.phones, self.routers, self.troubles)
@@ -75,7 +76,8 @@ class Town:
         for router_plan in plan.routers:
             _open_hotspot(self.routers[router_plan.name], router_plan)
         for device in plan.devices:
-            self._place(device)
+            if device.present:
+                self._plug_in(device)
         self._chronicle.start()
         self._shop_health.start()
         return self
@@ -105,10 +107,7 @@ class Town:
             "phones": [
                 describe_phone(phone, self.money, self._labels[number]) for number, phone in self.phones.items()
             ],
-            "devices": [
-                describe_device(device, router, self._device_labels.get(device.mac, ""))
-                for router, device in self._all_devices()
-            ],
+            "devices": self._devices_facts(),
             "routers": [describe_router(name, router) for name, router in self.routers.items()],
             "companies": {"africastalking": self._africastalking_facts(), "daraja": self._daraja_facts()},
             "troubles": [trouble.facts() for trouble in self.troubles.values()],
@@ -247,7 +246,10 @@ class Town:
         return self._device_facts(device)
 
     def come_back(self, mac: str) -> Facts:
-        """Be in reach again."""
+        """Be in reach again, or for the first time."""
+        planned = self._elsewhere.get(mac.upper())
+        if planned is not None:
+            return self._device_facts(self._plug_in(planned))
         device = self._device(mac)
         device.come_back()
         return self._device_facts(device)
@@ -255,10 +257,12 @@ class Town:
     def change_mac(self, mac: str, new: str = "") -> Facts:
         """Come back under another address, as phones with private addresses do."""
         device = self._device(mac)
+        label = self._device_labels.get(device.mac, "")
         try:
             device.change_mac(new or invented_mac())
         except ValueError as error:
             raise CannotDo(str(error)) from error
+        self._device_labels[device.mac] = label
         return self._device_facts(device)
 
     def log_out(self, mac: str) -> Facts:
@@ -299,17 +303,22 @@ class Town:
         self.money.add_wallet(phone.msisdn, phone.pin, phone.balance * 100, ("CUSTOMER", "", ""))
         return Handset(phone.msisdn, phone.network, self.africastalking, self.money, self.daraja)
 
-    def _place(self, plan: DevicePlan) -> None:
-        device = self._router(plan.router).plug_in(plan.mac, hostname=plan.hostname)
-        if not plan.present:
-            device.leave()
+    def _plug_in(self, plan: DevicePlan) -> Device:
+        with self._lock:
+            self._elsewhere.pop(plan.mac, None)
+        return self._router(plan.router).plug_in(plan.mac, hostname=plan.hostname)
+
+    def _devices_facts(self) -> list[Facts]:
+        here = [self._device_facts(device, router) for router, device in self._all_devices()]
+        return here + [describe_absent(plan) for plan in list(self._elsewhere.values())]
 
     def _after(self, phone: Handset) -> Facts:
         return describe_phone(phone, self.money, self._labels[phone.msisdn])
 
-    def _device_facts(self, device: Device) -> Facts:
-        router = next((name for name, found in self._all_devices() if found is device), "")
-        return describe_device(device, router, self._device_labels.get(device.mac, ""))
+    def _device_facts(self, device: Device, router: str | None = None) -> Facts:
+        if router is None:
+            router = next((name for name, found in self._all_devices() if found is device), "")
+        return describe_device(device, router, self._device_labels.get(device.mac, device.hostname))
 
     def _all_devices(self) -> list[tuple[str, Device]]:
         return [(name, device) for name, router in self.routers.items() for device in router.devices]

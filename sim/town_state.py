@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from sim.mobile_money import MobileMoney
 from sim.phone import Handset
 from sim.routeros import Device, VirtualRouter
+from sim.town_plan import DevicePlan
 
 Facts = dict[str, Any]
 Row = TypeVar("Row")
@@ -51,6 +52,19 @@ def describe_device(device: Device, router: str, label: str) -> Facts:
         "present": device.present,
         "online": device.online,
         "error": device.error,
+    }
+
+
+def describe_absent(plan: DevicePlan) -> Facts:
+    """A thing that has not been in reach of a router yet."""
+    facts: Facts = dict.fromkeys(("present", "online"), False)
+    return facts | {
+        "mac": plan.mac,
+        "label": plan.label,
+        "hostname": plan.hostname,
+        "ip": "",
+        "router": plan.router,
+        "error": "",
     }
 
 

@@ -16,6 +16,7 @@ from cli.console import plain
 from cli.demo.play import Purchase, Story
 from cli.demo.shopkeeper import open_shop, register
 from cli.demo.stage import Stage
+from cli.demo.town import Facts
 from cli.failures import KNOWN, explain
 from cli.shop import Shop
 from core.app import open_app
@@ -80,7 +81,7 @@ def _open(stage: Stage, here: Shop, story: Story) -> RouterAddress:
 def _play(stage: Stage, here: Shop, router: RouterAddress, story: Story) -> bool:
     """Play the purchase; whether it failed."""
     state = stage.town.state()
-    purchase = Purchase(here, stage, router, story, phone=state["phones"][0], device=state["devices"][0])
+    purchase = Purchase(here, stage, router, story, phone=state["phones"][0], device=_first_device(stage))
     try:
         purchase.play()
     except KNOWN as error:
@@ -92,6 +93,11 @@ def _play(stage: Stage, here: Shop, router: RouterAddress, story: Story) -> bool
         f"[bold]the device is online[/], {purchase.seconds_to_online:.2f} s after the PIN: the router and accounting both say so"
     )
     return False
+
+
+def _first_device(stage: Stage) -> Facts:
+    first = stage.plan["devices"][0]["mac"]
+    return next(device for device in stage.town.state()["devices"] if device["mac"] == first)
 
 
 def _keep_town_furnished(stage: Stage, here: Shop) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
 import shutil
+import signal
 import socket
+import threading
 import time
 import tomllib
 from collections.abc import Callable
@@ -162,7 +165,12 @@ acct_port = {ports["acct"]}
     def close(self) -> None:
         """Stop everything. Repeats are harmless."""
         if self._supervisor is not None:
-            self._supervisor.stop()
+            stopping = threading.Thread(target=self._supervisor.stop)
+            stopping.start()
+            for pid in self._supervisor.processes.values():  # all at once: nothing here is worth an orderly retreat
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
+            stopping.join()
         for log in self._logs.values():
             log.close()
         self._logs.clear()

@@ -52,8 +52,8 @@ class Chronicle:
         self._now = money.now
         self._watchers: list[Callable[[], None]] = [
             *(_PhoneWatcher(self.note, money, phone).look for phone in phones.values()),
-            *(_RouterWatcher(self.note, name, router).look for name, router in routers.items()),
             _NewRows(lambda: daraja.delivery.log, lambda row: self._delivered(row.parcel.kind, row.answer.status)).look,
+            *(_RouterWatcher(self.note, name, router).look for name, router in routers.items()),
             _Switches(self.note, troubles).look,
         ]
         self._kept: deque[Happening] = deque(maxlen=KEPT_MAX)
@@ -168,9 +168,9 @@ class _RouterWatcher:
         self._radius.look()
         online = {device.mac for device in self._router.devices if device.online}
         for mac in sorted(online - self._online):
-            self._note("online", mac, f"{mac} is online at {self._name}")
+            self._note("online", mac, f"online at {self._name}")
         for mac in sorted(self._online - online):
-            self._note("offline", mac, f"{mac} is offline")
+            self._note("offline", mac, "offline")
         self._online = online
 
     def _told(self, path: str, arguments: dict[str, str]) -> None:
@@ -182,7 +182,7 @@ class _RouterWatcher:
     def _answered(self, row: tuple[str, str, str, str]) -> None:
         _kind, code, user, _reason = row
         if code == "Access-Accept":
-            self._note("accepted", user, f"RADIUS lets {user} in")
+            self._note("accepted", user, "RADIUS says yes")
 
 
 class _Switches:

@@ -2,7 +2,7 @@
 // to /api. Words from outside (menus, messages, names) become text nodes, never HTML.
 "use strict";
 (() => {
-  const ASK_MS = 700, ASK_TIMEOUT_MS = 5000, TOAST_MS = 3600, SAFARICOM = "63902", HUNDRED_MB = 100_000_000;
+  const ASK_MS = 700, ASK_TIMEOUT_MS = 5000, TOAST_MS = 3600, BLINK_MS = 250, SAFARICOM = "63902", HUNDRED_MB = 100_000_000;
   const KEYS = ["1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "0", "#"];
   const OPERATORS = { 63902: "Safaricom", 63903: "Airtel", 63907: "Telkom" };
   const $ = (id) => document.getElementById(id);
@@ -271,7 +271,7 @@
       put(part(".pill-words"), facts.online ? "online" : facts.present ? "not let in" : "away");
       put(part(".left"), left(facts));
       put(part(".join"), facts.present ? "Leave" : "Join");
-      part(".traffic").disabled = !facts.present;
+      part(".traffic").disabled = part(".new-mac").disabled = !facts.present;
       for (const selector of [".join", ".traffic", ".new-mac"]) part(selector).setAttribute("aria-label", `${part(selector).textContent}: ${name}`);
       device.node.classList.toggle("online", facts.online);
       device.node.dataset.mac = facts.mac;
@@ -306,7 +306,8 @@
   function story(events) {
     const start = events.findLast((event) => event.kind === "dial") || events.findLast((event) => event.kind === "prompt");
     if (!start) return null;
-    const after = (kinds, from) => from && events.find((event) => kinds.includes(event.kind) && event.number > from.number);
+    // Steps that follow each other within a blink may have been noticed in another order.
+    const after = (kinds, from) => from && events.find((event) => kinds.includes(event.kind) && new Date(event.at) > new Date(from.at) - BLINK_MS && event.number > start.number);
     const own = (kinds) => events.find((event) => kinds.includes(event.kind) && event.who === start.who && event.number >= start.number);
     const prompt = own(["prompt"]), pin = own(["paid", "unpaid"]), paid = pin?.kind === "paid" ? pin : null;
     const failed = own(["menu_broken"]);
@@ -317,9 +318,14 @@
       [after(["callback"], paid), "M-Pesa tells the shop"],
       [after(["let_in", "accepted"], paid), "The router hears: let it in"],
       [after(["online"], paid), "Device online"],
-      [own(["sms"])?.number > (paid?.number ?? Infinity) ? own(["sms"]) : paid && events.find((event) => event.kind === "sms" && event.who === start.who && event.number > paid.number), "Receipt by SMS"],
+      [after(["sms"], paid), "Receipt by SMS"],
     ];
     return { start, paid, steps, broken: Boolean(failed || (pin && !paid)) };
+  }
+
+  function told(event) {
+    const who = phones.get(event.who)?.facts.label || nameOf(state.devices.find((facts) => facts.mac === event.who) || { hostname: event.who.includes(":") ? event.who : " " });
+    return (who.trim() ? `${who[0].toUpperCase()}${who.slice(1)}: ` : "") + event.words;
   }
 
   function showStory() {
@@ -342,13 +348,12 @@
       }));
     });
     if ($("log-box").open) changed("log", state.events, () => $("log").replaceChildren(...[...state.events].reverse().map((event) => {
-      const item = make("li"), who = phones.get(event.who)?.facts.label;
-      item.append(make("time", "", clock(event.at)), make("span", "", (who ? who + ": " : "") + event.words));
+      const item = make("li");
+      item.append(make("time", "", clock(event.at)), make("span", "", told(event)));
       return item;
     })));
-    const last = state.events.findLast((event) => !["accepted", "answer", "let_in"].includes(event.kind));
-    const whose = phones.get(last?.who)?.facts.label;
-    put($("ticker-text"), last ? `${clock(last.at)} ${whose ? whose + ": " : ""}${last.words}` : "");
+    const last = state.events.findLast((event) => ["dial", "prompt", "paid", "unpaid", "online", "offline", "sms", "trouble", "menu_broken"].includes(event.kind));
+    put($("ticker-text"), last ? told(last) : "");
   }
   $("log-box").addEventListener("toggle", () => state && showStory());
 
@@ -358,7 +363,7 @@
   const FELT = {
     mpesa_down: "No prompt comes yet; it comes by itself when M-Pesa is back.",
     mpesa_slow: "The prompt comes a few seconds later.",
-    mpesa_silent: "Perhaps a prompt, perhaps not; nobody is ever asked twice.",
+    mpesa_silent: "No prompt comes; the account number to pay by hand still works.",
     mpesa_html: "No prompt comes yet; it comes when M-Pesa talks sense again.",
     callbacks_lost: "Paid, and online about 90 seconds later, when the shop asks by itself.",
     callbacks_tripled: "Nothing. One payment, one package, one receipt.",
@@ -453,7 +458,7 @@
       const router = routers.get(facts.name) || newRouter(facts);
       put(router.querySelector("h3"), `${facts.name}, API port ${facts.api_port}`);
       oneOf(["good", "bad"], router.querySelector(".pill"))(facts.reachable ? "good" : "bad");
-      put(router.querySelector(".pill-words"), facts.reachable ? `${facts.api_sessions} connected` : "unreachable");
+      put(router.querySelector(".pill-words"), facts.reachable ? "reachable" : "unreachable");
       for (const [, part, columns] of TABLES) {
         const box = router.querySelector(`[data-part="${part}"]`), rows = facts[part] || [];
         put(box.querySelector(".count"), String(rows.length));
@@ -505,10 +510,11 @@
   function showSteps() {
     if (kept("town.steps") === "done") { $("steps").hidden = true; return; }
     const happened = (kind) => state.events.some((event) => event.kind === kind), first = state.phones[0];
-    const done = [happened("dial"), happened("prompt"), happened("paid")];
+    const joined = state.devices.some((facts) => facts.present), done = [joined, happened("dial"), happened("prompt"), happened("paid")];
+    $("step-join").hidden = joined;
     put($("step-code"), state.companies.africastalking.service_code);
     put($("step-pin-digits"), first?.pin || "1234");
-    ["step-dial", "step-choose", "step-pin"].forEach((id, index) => oneOf(["done", "now"], $(id))(done[index] ? "done" : index === done.indexOf(false) ? "now" : ""));
+    ["step-join", "step-dial", "step-choose", "step-pin"].forEach((id, index) => oneOf(["done", "now"], $(id))(done[index] ? "done" : index === done.indexOf(false) ? "now" : ""));
     $("steps").hidden = false;
     if (done.every(Boolean) && happened("online")) endSteps("Sold. The device is online, and the receipt is on its way.");
   }

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy import select
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core import outbox
@@ -91,9 +91,11 @@ def guard(on_error: Callable[[Exception], None]) -> Iterator[None]:
 
 
 def describe(error: BaseException) -> str:
-    """An exception in one line without secrets: class and message, clipped. SQL and its parameters are left out."""
-    cause = error.orig if isinstance(error, DBAPIError) and error.orig is not None else error
-    message = next(iter(str(cause).strip().splitlines()), "")
+    """An exception in one line without secrets: class and the first line of its message, clipped.
+
+    SQLAlchemy puts the statement and its parameters on further lines; they stay out.
+    """
+    message = next(iter(str(error).strip().splitlines()), "")
     return clean_text(f"{type(error).__name__}: {message}")[:ERROR_LENGTH_MAX]
 
 
@@ -109,7 +111,7 @@ def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:
             select(Promise.id, Promise.tenant_id, Promise.kind, Promise.lane).where(Promise.id.in_(promise_ids))
         )
         found = {row.id: Head(row.id, row.tenant_id, row.kind, row.lane) for row in rows}
-    return [found[promise_id] for promise_id in dict.fromkeys(promise_ids) if promise_id in found]
+    return [found[promise_id] for promise_id in promise_ids if promise_id in found]
 
 
 def _keep(app: App, jobs: Jobs, head: Head) -> None:

@@ -285,21 +285,13 @@ def test_a_ring_nobody_hears_does_not_stay_for_ever(own_redis: RedisServer) -> N
     bell.close()
 
 
-def test_ringing_costs_next_to_nothing_while_redis_is_away() -> None:
-    bell = Doorbell(f"redis://127.0.0.1:{free_port()}/0")
+@pytest.mark.parametrize("redis_is", ["away", "hanging"])
+def test_ringing_costs_a_quarter_of_a_second_once_while_redis_does_not_answer(silent_port: int, redis_is: str) -> None:
+    port = silent_port if redis_is == "hanging" else free_port()
+    bell = Doorbell(f"redis://127.0.0.1:{port}/0")
     started = time.monotonic()
-    for _ in range(100):
-        assert not bell.ring()
-    assert time.monotonic() - started < 2 * RING_SECONDS_MAX
-    bell.close()
-
-
-def test_a_redis_that_hangs_costs_a_quarter_of_a_second_once(silent_port: int) -> None:
-    bell = Doorbell(f"redis://127.0.0.1:{silent_port}/0")
-    started = time.monotonic()
-    assert not bell.ring()
-    assert time.monotonic() - started < 2 * RING_SECONDS_MAX  # twice: this machine may be busy
-    assert not bell.ring()
+    assert not any(bell.ring() for _ in range(20))
+    assert time.monotonic() - started < 3 * RING_SECONDS_MAX  # once, on a busy machine
     bell.close()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ from rq.serializers import JSONSerializer
 
 import core
 from core.app import App
-from core.config import Redis, Settings
+from core.config import Redis, Settings, load
 from core.tasks import Digest, LogOut, SendMessage, Task
 from jobs import worker
 from jobs.job import by_task
@@ -33,6 +34,26 @@ ROOT = Path(core.__path__[0]).parent
 def app(settings: Settings, own_redis: RedisServer) -> Iterator[App]:
     with opened(settings.model_copy(update={"redis": Redis(url=own_redis.url)})) as app:
         yield app
+
+
+@pytest.fixture
+def small_app(sqlite_template: Path, secrets_key: Path, own_redis: RedisServer, tmp_path: Path) -> Iterator[App]:
+    """An app on SQLite, for what has nothing to do with the kind of database."""
+    shutil.copy(sqlite_template, tmp_path / "small.db")
+    settings = load(
+        database={"url": f"sqlite:///{tmp_path / 'small.db'}"},
+        redis={"url": own_redis.url},
+        secrets={"key": f"file:{secrets_key}"},
+    )
+    with opened(settings) as app:
+        yield app
+
+
+@pytest.fixture
+def small_queues(own_redis: RedisServer) -> Iterator[Queues]:
+    queues = Queues(own_redis.url)
+    yield queues
+    queues.close()
 
 
 @pytest.fixture
@@ -124,9 +145,13 @@ def test_what_strangers_put_into_redis_is_not_run_and_does_no_harm(
 # ---- as a process ------------------------------------------------------------------------------------------------------
 
 
+START_SECONDS_MAX = 60
+"""Starting a process takes a second on an idle machine, and long on one that runs other tests too."""
+
+
 @contextmanager
-def process(app: App, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """A real worker on the app's database and Redis."""
+def process(app: App, folder: Path, says: str = "worker.started") -> Iterator[subprocess.Popen[bytes]]:
+    """A real worker on the app's database and Redis, up and listening (or whatever else it `says` first)."""
     settings = app.settings
     key = folder / "duka.key"
     key.write_text(settings.secrets.key, encoding="ascii")
@@ -141,10 +166,12 @@ def process(app: App, folder: Path) -> Iterator[subprocess.Popen[bytes]]:
         command = [sys.executable, "-m", "tests.doors.worker_process", str(folder)]
         started = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
     try:
+        eventually(lambda: says in (folder / "log").read_text("utf-8"), START_SECONDS_MAX, says)
         yield started
     finally:
         started.kill()
         started.wait()
+        (folder / "log").rename(folder / f"log.{started.pid}")
 
 
 def acted(folder: Path) -> list[int]:
@@ -170,8 +197,8 @@ def test_a_worker_killed_while_it_acts_loses_nothing(
     app: App, queues: Queues, own_redis: RedisServer, tmp_path: Path, gate: Path
 ) -> None:
     (promise_id,) = owe(app, SendMessage(7))
-    run_once(app, queues)
     with process(app, tmp_path) as first:
+        run_once(app, queues)
         eventually(lambda: acted(tmp_path) == [7], 20, "the worker acts")
         first.send_signal(signal.SIGKILL)
         first.wait()
@@ -187,69 +214,72 @@ def test_a_worker_killed_while_it_acts_loses_nothing(
 
 
 def test_a_worker_outlives_a_redis_that_stops_and_comes_back_empty(
-    app: App, queues: Queues, own_redis: RedisServer, tmp_path: Path
+    small_app: App, small_queues: Queues, own_redis: RedisServer, tmp_path: Path
 ) -> None:
-    owe(app, SendMessage(1))
-    run_once(app, queues)
-    with process(app, tmp_path) as alive:
-        eventually(lambda: kept(app) == 1, 20)
+    owe(small_app, SendMessage(1))
+    with process(small_app, tmp_path) as alive:
+        run_once(small_app, small_queues)
+        eventually(lambda: kept(small_app) == 1, 20)
         own_redis.stop()
         own_redis.start()
-        owe(app, SendMessage(2))
-        run_once(app, queues)
-        eventually(lambda: kept(app) == 2, 20)
+        owe(small_app, SendMessage(2))
+        run_once(small_app, small_queues)
+        eventually(lambda: kept(small_app) == 2, 20)
         assert alive.poll() is None
 
 
 @pytest.mark.parametrize("trouble", ["flush", "stop"])
 def test_a_redis_lost_in_the_middle_of_a_job_kills_no_worker(
-    app: App, queues: Queues, own_redis: RedisServer, tmp_path: Path, gate: Path, trouble: str
+    small_app: App, small_queues: Queues, own_redis: RedisServer, tmp_path: Path, gate: Path, trouble: str
 ) -> None:
-    owe(app, SendMessage(1))
-    run_once(app, queues)
-    with process(app, tmp_path) as alive:
+    owe(small_app, SendMessage(1))
+    with process(small_app, tmp_path) as alive:
+        run_once(small_app, small_queues)
         eventually(lambda: acted(tmp_path) == [1], 20)
         if trouble == "flush":
             own_redis.flush()
         else:
             own_redis.stop()
         open_gate(gate)
-        eventually(lambda: kept(app) == 1, 20, "what was begun is finished without Redis")
+        eventually(lambda: kept(small_app) == 1, 20, "what was begun is finished without Redis")
         if trouble == "stop":
             own_redis.start()
-        owe(app, SendMessage(2))
-        run_once(app, queues)
-        eventually(lambda: kept(app) == 2, 20, "and the worker works on")
+        owe(small_app, SendMessage(2))
+        run_once(small_app, small_queues)
+        eventually(lambda: kept(small_app) == 2, 20, "and the worker works on")
         assert alive.poll() is None
-    with own_redis.client() as client:
-        assert all(client.ttl(key) > 0 for key in client.keys("rq:job:*")), "what RQ stumbled over ends by itself"
+        with own_redis.client() as client:
+            eventually(
+                lambda: all(client.ttl(key) > 0 for key in client.keys("rq:job:*")),
+                what="whatever RQ stumbled over is forgotten by itself",
+            )
 
 
-def test_a_worker_told_to_stop_finishes_what_it_holds(app: App, queues: Queues, tmp_path: Path, gate: Path) -> None:
-    owe(app, SendMessage(1))
-    run_once(app, queues)
-    with process(app, tmp_path) as stopping:
+def test_a_worker_told_to_stop_finishes_what_it_holds(
+    small_app: App, small_queues: Queues, tmp_path: Path, gate: Path
+) -> None:
+    owe(small_app, SendMessage(1))
+    with process(small_app, tmp_path) as stopping:
+        run_once(small_app, small_queues)
         eventually(lambda: acted(tmp_path) == [1], 20)
         stopping.terminate()
-        owe(app, SendMessage(2))
-        run_once(app, queues)
+        owe(small_app, SendMessage(2))
+        run_once(small_app, small_queues)
         open_gate(gate)
         assert stopping.wait(10) == 0
     assert acted(tmp_path) == [1], "nothing new is begun"
-    assert kept(app) == 1
+    assert kept(small_app) == 1
 
 
 @pytest.mark.parametrize("redis_runs", [True, False], ids=["idle", "without Redis"])
 def test_a_worker_without_work_stops_at_once_and_in_order(
-    app: App, own_redis: RedisServer, tmp_path: Path, redis_runs: bool
+    small_app: App, own_redis: RedisServer, tmp_path: Path, redis_runs: bool
 ) -> None:
     if not redis_runs:
         own_redis.stop()
-    with process(app, tmp_path) as idle:
-        word = "worker.started" if redis_runs else "worker.no_redis"
-        eventually(lambda: word in (tmp_path / "log").read_text("utf-8"), 20)
+    with process(small_app, tmp_path, says="worker.started" if redis_runs else "worker.no_redis") as idle:
         idle.terminate()
-        assert idle.wait(5) == 0
-    lines = [json.loads(line) for line in (tmp_path / "log").read_text("utf-8").splitlines()]
+        assert idle.wait(10) == 0
+    lines = [json.loads(line) for line in (tmp_path / f"log.{idle.pid}").read_text("utf-8").splitlines()]
     assert lines[-1]["event"] == "worker.stopped"
     assert {line["process"] for line in lines} == {"worker"}

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from sqlalchemy import select
+
 from cli import console
 from cli.console import plain
 from cli.demo.stage import Stage
@@ -14,6 +16,7 @@ from cli.demo.town import Facts
 from cli.failures import Failed
 from cli.shop import Shop
 from core import customers, network, subscriptions
+from core.inbox import Inbound
 from core.phone import Msisdn
 from core.ports import ActiveRow, RouterAddress
 from core.texts import duration
@@ -144,9 +147,9 @@ class Purchase:
             if not seen:
                 time.sleep(LOOK_SECONDS)
 
-    def _callback(self, _uow: UnitOfWork, state: Facts) -> str | None:
-        good = [each for each in state["companies"]["daraja"]["deliveries"] if each["status"] == 200]
-        return "" if good else None
+    def _callback(self, uow: UnitOfWork, _state: Facts) -> str | None:
+        arrived = uow.session.scalar(select(Inbound.external_id).where(Inbound.source == "daraja").limit(1))
+        return None if arrived is None else ""
 
     def _package(self, uow: UnitOfWork, _state: Facts) -> str | None:
         known = customers.by_phone(uow, Msisdn(self.phone["msisdn"]))

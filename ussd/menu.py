@@ -63,7 +63,7 @@ class Show:
 
 @dataclass
 class Turn:
-    """One answer of one caller, in the hands of a screen."""
+    """One answer of one caller, in the hands of a screen. `offset` turns to a page of what is shown next."""
 
     uow: UnitOfWork
     shop: Shop
@@ -76,6 +76,7 @@ class Turn:
     args: dict[str, Any] = field(default_factory=dict)
     answer: str = ""
     resumable: bool = False
+    offset: int = 0
     _customer: Customer | None = None
 
     def say(self, key: str, /, **facts: object) -> str:
@@ -242,7 +243,8 @@ def _step(memory: Memory, show: Show, turn: Turn) -> None:
         trail.append([before.screen, before.args])
         del trail[:-TRAIL_MAX]
     memory.show = replace(show, options=show.options[:OPTIONS_KEPT_MAX])
-    memory.trail, memory.offset, memory.shown = trail, 0, 0
+    memory.trail, memory.offset, memory.shown = trail, turn.offset, 0
+    turn.offset = 0
 
 
 def _render(turn: Turn, memory: Memory, note: str) -> str:

@@ -66,7 +66,9 @@ def test_whoever_bought_before_can_renew_after_the_time_is_over(stand: Stand) ->
 
 def test_data_that_is_left_is_shown(stand: Stand) -> None:
     stand.bought(stand.package("GB", "100", 24, name="1 day 1GB", quota_bytes=1_500_000_000))
-    assert stand.dial().screen.startswith("Kiosk Net\n1d and 1.5GB left, until 21.11. 12:00\n1 Renew 1 day 1GB KES 100\n")
+    assert stand.dial().screen.startswith(
+        "Kiosk Net\n1d and 1.5GB left, until 21.11. 12:00\n1 Renew 1 day 1GB KES 100\n"
+    )
 
 
 def test_a_withdrawn_package_cannot_be_renewed(stand: Stand) -> None:

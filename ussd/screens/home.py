@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from core import customers, dialogs, purchases, subscriptions
 from core.texts import duration, volume
 from ussd.menu import FIRST_SCREEN, Memory, Option, Show, Turn, screen
@@ -22,7 +20,7 @@ def home(turn: Turn) -> Show:
     if turn.resumable:
         turn.resumable = False
         dropped = dialogs.unfinished(turn.uow, turn.msisdn, turn.session_id)
-        if dropped is not None and dropped.memory:
+        if dropped is not None and _is_somewhere(dropped):
             return _resume(turn, dropped)
     if turn.customer_id is not None:
         has = subscriptions.left(turn.uow, turn.customer_id)
@@ -61,6 +59,12 @@ def _others(turn: Turn) -> list[Option]:
     ]
 
 
+def _is_somewhere(dropped: dialogs.Conversation) -> bool:
+    """Had they got beyond what everybody sees first?"""
+    kept = dropped.memory
+    return bool(kept) and (kept["screen"] != FIRST_SCREEN or kept["offset"] > 0)
+
+
 def _resume(turn: Turn, dropped: dialogs.Conversation) -> Show:
     """Two choices; the screen counts as the first one, so that nothing leads back to it."""
     language = str(dropped.memory.get("language"))
@@ -84,8 +88,8 @@ def resume_continue(turn: Turn) -> Show:
         return turn.go(FIRST_SCREEN)
     dialogs.drop_unfinished(turn.uow, turn.msisdn, turn.session_id, "resumed")
     kept = Memory.load(dropped.memory)
-    turn.trail[:] = kept.trail
-    return replace(kept.show, options=kept.show.options[kept.offset :])
+    turn.trail[:], turn.offset = kept.trail, kept.offset
+    return kept.show
 
 
 @screen("resume_anew")

@@ -188,32 +188,64 @@ def postgres_program(name: str) -> str:
     return str(versions[-1])
 
 
-@contextmanager
-def postgres_server() -> Iterator[str]:
-    """A running PostgreSQL of one's own, durable as in production (fsync on); yields the URL of its empty `postgres` database.
+@dataclass
+class PostgresServer:
+    """One PostgreSQL in a folder that `initdb` has prepared, durable as in production (fsync on)."""
 
-    PostgreSQL refuses to run as root; root starts it as the system user `postgres`.
-    """
-    initdb, postgres = postgres_program("initdb"), postgres_program("postgres")
-    user = _unprivileged_user()
+    folder: Path
+    user: str | None
+    """PostgreSQL refuses to run as root; root starts it as this system user."""
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """Of its empty `postgres` database."""
+        return f"postgresql+psycopg://{POSTGRES_SUPERUSER}@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        """Start on the same port as before, recovering whatever a crash left. Raises `ServiceFailed`."""
+        log = self.folder / "log"
+        sockets = f"unix_socket_directories={self.folder}"
+        options = ["-p", str(self.port), "-c", "listen_addresses=127.0.0.1", "-c", sockets]
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [postgres_program("postgres"), "-D", str(self.folder / "data"), *options],
+                cwd=self.folder,
+                user=self.user,
+                group=self.user,
+                stdout=output,
+                stderr=output,
+            )
+        if not _postgres_answers(self.process, self.port):
+            self.crash()
+            raise ServiceFailed(f"PostgreSQL did not start: {log.read_text(errors='replace')[-800:]}")
+
+    def stop(self) -> None:
+        """In order, though without waiting for anybody who is connected."""
+        self._end(signal.SIGINT)
+
+    def crash(self) -> None:
+        """At once and without saving, as `pg_ctl stop -m immediate` does."""
+        self._end(signal.SIGQUIT)
+
+    def _end(self, how: signal.Signals) -> None:
+        if self.process is not None:
+            _stop(self.process, how)
+            self.process = None
+
+
+@contextmanager
+def own_postgres_server() -> Iterator[PostgresServer]:
+    """A running PostgreSQL of one's own, to be crashed and started at will."""
+    initdb, user = postgres_program("initdb"), _unprivileged_user()
     with tempfile.TemporaryDirectory(prefix="duka-postgres-", ignore_cleanup_errors=True) as folder:
         if user is not None:
             shutil.chown(folder, user, user)
         _progress("starting PostgreSQL …")
-        arguments = [
-            "-D",
-            str(Path(folder) / "data"),
-            "-U",
-            POSTGRES_SUPERUSER,
-            "-A",
-            "trust",
-            "-E",
-            "UTF8",
-            "--locale=C",
-            "--no-sync",
-        ]
+        arguments = ["-D", str(Path(folder) / "data"), "-U", POSTGRES_SUPERUSER, "-A", "trust", "-E", "UTF8"]
         made = subprocess.run(
-            [initdb, *arguments],
+            [initdb, *arguments, "--locale=C", "--no-sync"],
             cwd=folder,
             user=user,
             group=user,
@@ -222,31 +254,26 @@ def postgres_server() -> Iterator[str]:
         )
         if made.returncode:
             raise ServiceFailed(f"initdb failed: {made.stderr.decode(errors='replace')[-800:]}")
-        process, port = _start_postgres(postgres, Path(folder), user)
+        server = PostgresServer(Path(folder), user)
+        for attempt in range(START_ATTEMPTS_MAX):
+            try:
+                server.start()
+                break
+            except ServiceFailed:
+                if attempt == START_ATTEMPTS_MAX - 1:
+                    raise
+                server.port = free_port()
         try:
-            yield f"postgresql+psycopg://{POSTGRES_SUPERUSER}@127.0.0.1:{port}/postgres"
+            yield server
         finally:
-            _stop(process, signal.SIGINT)
+            server.stop()
 
 
-def _start_postgres(postgres: str, folder: Path, user: str | None) -> tuple[subprocess.Popen[bytes], int]:
-    log = folder / "log"
-    for _ in range(START_ATTEMPTS_MAX):
-        port = free_port()
-        options = ["-p", str(port), "-c", "listen_addresses=127.0.0.1", "-c", f"unix_socket_directories={folder}"]
-        with log.open("ab") as output:
-            process = subprocess.Popen(
-                [postgres, "-D", str(folder / "data"), *options],
-                cwd=folder,
-                user=user,
-                group=user,
-                stdout=output,
-                stderr=output,
-            )
-        if _postgres_answers(process, port):
-            return process, port
-        _stop(process, signal.SIGQUIT)
-    raise ServiceFailed(f"PostgreSQL did not start: {log.read_text(errors='replace')[-800:]}")
+@contextmanager
+def postgres_server() -> Iterator[str]:
+    """A running PostgreSQL of one's own; yields the URL of its empty `postgres` database."""
+    with own_postgres_server() as server:
+        yield server.url
 
 
 def _unprivileged_user() -> str | None:

@@ -1,0 +1,142 @@
+"""Harm that is done at an exact moment: at a hook of the pretend world, or in the middle of a transaction of ours."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from typing import Any
+
+import psycopg
+import redis
+from sqlalchemy.engine import make_url
+
+from tests.services import eventually
+
+MOMENT_SECONDS_MAX = 45.0
+LOCK_NUMBER = 20_26
+HELD_SECONDS = 0.4
+"""On SQLite: whoever has the write lock for so long without a gap is held by the snag; ours keep it for milliseconds."""
+ROUNDS_MAX = 400_000_000
+"""On SQLite the snag counts up to here, far longer than any story takes."""
+
+
+class Strike:
+    """Does harm at one moment of the pretend world, once: when a hook is called with what we wait for."""
+
+    def __init__(self, wanted: Callable[..., bool], harm: Callable[[], Any], then: BaseException | None) -> None:
+        self._wanted, self._harm, self._then = wanted, harm, then
+        self._lock = threading.Lock()
+        self._error: BaseException | None = None
+        self._begun = False
+        self.done = threading.Event()
+        self.result: Any = None
+
+    def __call__(self, *arguments: Any) -> None:
+        with self._lock:
+            if self._begun or not self._wanted(*arguments):
+                return
+            self._begun = True
+        try:
+            self.result = self._harm()
+        except (AssertionError, OSError, redis.RedisError) as error:
+            self._error = error
+        self.done.set()
+        if self._then is not None:
+            raise self._then
+
+    def wait(self) -> Any:
+        """Until it has struck; what the harm returned. Fails as the harm failed."""
+        assert self.done.wait(MOMENT_SECONDS_MAX), "the moment never came"
+        if self._error is not None:
+            raise self._error
+        return self.result
+
+
+@contextmanager
+def strike(
+    hooks: list[Any], wanted: Callable[..., bool], harm: Callable[[], Any], then: BaseException | None = None
+) -> Iterator[Strike]:
+    """Hang `harm` onto a hook of the pretend world while the block runs; `then` is raised there to stop what was asked for."""
+    blow = Strike(wanted, harm, then)
+    hooks.append(blow)
+    try:
+        yield blow
+    finally:
+        hooks.remove(blow)
+
+
+class Snag:
+    """A spot in a transaction where whoever comes by is held, with everything done so far uncommitted.
+
+    It is a trigger on one of our tables. On PostgreSQL it waits for a lock that the test holds; SQLite knows no waiting in
+    mid-transaction, so there it counts to a number nobody reaches. Either way the process can be killed right there.
+    """
+
+    def __init__(self, database_url: str, table: str, event: str, when: str) -> None:
+        """`event` is `INSERT` or `UPDATE OF column`; `when` a condition on `NEW`, in SQL of both databases."""
+        self._url = make_url(database_url)
+        self._table, self._event, self._when = table, event, when
+
+    @contextmanager
+    def laid(self) -> Iterator[Snag]:
+        """The trigger is there while the block runs, unless `take_away` was called."""
+        opening = self._on_sqlite if self._url.get_backend_name() == "sqlite" else self._on_postgresql
+        with opening():
+            yield self
+
+    def wait_until_caught(self) -> None:
+        """Until somebody is held."""
+        eventually(lambda: self._caught(), MOMENT_SECONDS_MAX, f"somebody comes by at {self._event} {self._table}")
+
+    @contextmanager
+    def _on_postgresql(self) -> Iterator[None]:
+        plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(plain, autocommit=True) as holder:
+            holder.execute(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
+            holder.execute(
+                f"CREATE FUNCTION snag() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
+                f" PERFORM pg_advisory_xact_lock_shared({LOCK_NUMBER}); RETURN NEW; END $$"
+            )
+            holder.execute(
+                f"CREATE TRIGGER snag BEFORE {self._event} ON {self._table} FOR EACH ROW WHEN ({self._when})"
+                " EXECUTE FUNCTION snag()"
+            )
+            waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            self._caught = lambda: holder.execute(waiting).fetchone() != (0,)
+            try:
+                yield
+            finally:
+                holder.execute(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
+                holder.execute("DROP FUNCTION snag() CASCADE")
+
+    @contextmanager
+    def _on_sqlite(self) -> Iterator[None]:
+        with closing(sqlite3.connect(str(self._url.database), timeout=10, isolation_level=None)) as layer:
+            layer.execute(
+                f"CREATE TRIGGER snag BEFORE {self._event} ON {self._table} WHEN CASE WHEN {self._when} THEN"
+                " (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
+                f" WHERE n < {ROUNDS_MAX}) SELECT count(*) FROM numbers) ELSE 0 END BEGIN SELECT 1; END"
+            )
+            self._caught = lambda: _is_locked_for(str(self._url.database), HELD_SECONDS)
+            try:
+                yield
+            finally:
+                layer.execute("DROP TRIGGER snag")
+
+
+def _is_locked_for(path: str, seconds: float) -> bool:
+    """Is the write lock of this SQLite file taken without a gap?"""
+    until = time.monotonic() + seconds
+    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
+        while time.monotonic() < until:
+            try:
+                other.execute("BEGIN IMMEDIATE")
+            except sqlite3.OperationalError:
+                time.sleep(0.01)
+                continue
+            other.execute("ROLLBACK")
+            return False
+    return True

@@ -37,7 +37,9 @@ from radius.packet import (
     reply,
 )
 
-THREADS_PER_PORT = 2
+AUTH_THREADS = 2
+ACCT_THREADS = 1
+"""Reports of one router are taken in the order in which they came: a Start behind the boot that ended everything before."""
 STOP_LOOK_SECONDS = 0.2
 RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
 WARN_SECONDS = 60.0
@@ -55,6 +57,7 @@ class Port:
     code: int
     alive_code: int
     answer: Callable[[Packet, NasClient], tuple[bytes, str]]
+    threads: int
     turn: threading.Lock
 
 
@@ -83,27 +86,22 @@ class RadiusServer:
         """Listen. Raises OSError when a port is taken."""
         dictionary()  # before the first packet, so that a broken file stops the start
         try:
+            answer = self._authentication.answer
+            auth = self._bound(self.auth_port)
             self._ports.append(
-                Port(
-                    "auth",
-                    self._bound(self.auth_port),
-                    ACCESS_REQUEST,
-                    ACCESS_ACCEPT,
-                    self._authentication.answer,
-                    threading.Lock(),
-                )
+                Port("auth", auth, ACCESS_REQUEST, ACCESS_ACCEPT, answer, AUTH_THREADS, threading.Lock())
             )
+            report, acct = self._accounting.answer, self._bound(self.acct_port)
             self._ports.append(
-                Port("acct", self._bound(self.acct_port), ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE, self._accounting.answer,
-                     threading.Lock())
-            )  # fmt: skip
+                Port("acct", acct, ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE, report, ACCT_THREADS, threading.Lock())
+            )
         except OSError:
             self._close()
             raise
         self.auth_port, self.acct_port = (int(port.socket.getsockname()[1]) for port in self._ports)
         self._notebook.start()
         for port in self._ports:
-            for _ in range(THREADS_PER_PORT):
+            for _ in range(port.threads):
                 self._employ(port)
         log.info("radius.started", host=self._host, auth_port=self.auth_port, acct_port=self.acct_port)
 

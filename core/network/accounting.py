@@ -135,8 +135,9 @@ def _open(uow: UnitOfWork, event: AccountingEvent, klass: str) -> bool:
             acctterminatecause=event.cause if stopped else "", framedipaddress=event.framed_ip, **{"class": klass},
         )
         .on_conflict_do_nothing(index_elements=["acctuniqueid"])
+        .returning(radacct.c.radacctid)
     )  # fmt: skip
-    return int(opened.rowcount) == 1  # type: ignore[attr-defined]
+    return opened.first() is not None
 
 
 def _progress(uow: UnitOfWork, row: RowMapping, event: AccountingEvent) -> dict[str, Any]:
@@ -199,7 +200,7 @@ def _close_all(uow: UnitOfWork, nas_address: str, at: datetime) -> None:
     """The router came up or goes down: whatever ran on it before that moment is over."""
     uow.session.execute(
         update(radacct)
-        .where(radacct.c.nasipaddress == nas_address, radacct.c.acctstoptime.is_(None), radacct.c.acctstarttime <= at)
+        .where(radacct.c.nasipaddress == nas_address, radacct.c.acctstoptime.is_(None), radacct.c.acctstarttime < at)
         .values(acctstoptime=at, acctterminatecause=REBOOT)
     )
 

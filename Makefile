@@ -3,7 +3,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check services bench migration lock clean
+.PHONY: help demo install up test check services bench migration lock clean
 MAKEFLAGS += --no-builtin-rules
 
 BIN := .venv/bin
@@ -17,6 +17,8 @@ help: ## this list
 
 demo: $(RUN_STAMP) ## the whole product and a pretend town, one purchase played; EXIT=1 ends after it, status 0 only if it worked
 	@$(BIN)/duka demo $(if $(EXIT),--exit)
+
+install: $(RUN_STAMP) ## the environment in .venv, with `duka` in it
 
 up: $(RUN_STAMP) ## every process on this machine, with config.toml (first: duka init)
 	@$(BIN)/duka up

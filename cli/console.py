@@ -13,7 +13,10 @@ from rich.table import Table
 
 from cli.failures import Failed
 
-out = Console(highlight=False, soft_wrap=True)
+PIPED_WIDTH = 160
+"""How wide tables may be where there is no terminal to measure."""
+
+out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else PIPED_WIDTH)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
@@ -15,7 +16,7 @@ from cli import console
 from cli.console import plain
 from cli.demo.play import Purchase, Story
 from cli.demo.shopkeeper import open_shop, register
-from cli.demo.stage import Stage
+from cli.demo.stage import FOLDER, Stage
 from cli.demo.town import Facts
 from cli.failures import KNOWN, explain
 from cli.shop import Shop
@@ -24,16 +25,15 @@ from core.ports import RouterAddress
 
 
 def demo(
-    exit_: Annotated[
-        bool, typer.Option("--exit", help="End after the purchase; status 0 only if it really worked.")
-    ] = False,
+    exit_: Annotated[bool, typer.Option("--exit", help="End after the purchase; status 0 only if it worked.")] = False,
+    folder: Annotated[Path, typer.Option(help="Where it keeps its data; emptied first.")] = FOLDER,
 ) -> None:
     """The whole product and a pretend town on this machine, fresh each time, and one purchase played before your eyes.
 
     Needs no account with anybody and listens on loopback only. It stays up for playing until Ctrl-C.
     """
     signal.signal(signal.SIGTERM, _stop_asked)
-    stage, story = Stage(), Story()
+    stage, story = Stage(folder.resolve()), Story()
     try:
         stage.prepare()
         app = open_app()
@@ -119,15 +119,14 @@ def _what_to_try(stage: Stage) -> None:
     folder = os.path.relpath(stage.folder)
     console.say()
     console.say(f"Play: [bold]{stage.town.url}/[/]  (phones, devices, router, switches for trouble)")
-    console.table(
-        ("", ""),
-        [
-            (f"  kill -9 $(cat {folder}/run/worker.1.pid)", "any process may die: it comes back, nothing is lost"),
-            (f"  DUKA_CONFIG={folder}/config.toml {duka} doctor", "how is everything?"),
-            (f"  DUKA_CONFIG={folder}/config.toml {duka} customer show 0712000001", "the customer of this demo"),
-            (f"  tail -f {folder}/log/*.log", "what every process says"),
-        ],
-    )
+    configured = f"DUKA_CONFIG={folder}/config.toml {duka}"
+    for command, words in (
+        (f"kill -9 $(cat {folder}/run/worker.1.pid)", "any process may die: it comes back, nothing is lost"),
+        (f"{configured} doctor", "how is everything?"),
+        (f"{configured} customer show {stage.plan['phones'][0]['msisdn']}", "the customer of this demo"),
+        (f"tail -f {folder}/log/*.log", "what every process says"),
+    ):
+        console.say(f"  {plain(command)}   [dim]# {words}[/]")
     console.say(plain("Ctrl-C stops everything."))
 
 

@@ -29,6 +29,7 @@ from cli.supervisor import Supervisor
 FOLDER = ROOT / "var" / "demo"
 PROCFILE = ROOT / "Procfile.demo"
 TOWN_FILE = ROOT / "sim" / "town.toml"
+MARK = ".duka-demo"
 OPEN_SECONDS_MAX = 60.0
 LOOK_SECONDS = 0.05
 TCP_PORTS = ("page", "africastalking", "daraja", "api", "redis", "ussd", "portal")
@@ -54,13 +55,12 @@ class Stage:
     def prepare(self) -> None:
         """A clean folder, free ports, key and configuration; this process reads that configuration from now on."""
         self.folder.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = (self.folder.parent / "demo.lock").open("w")
+        self._lock = self.folder.with_name(self.folder.name + ".lock").open("w")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise Failed("a demo is running already in this folder: stop it first") from error
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(mode=0o700)
+        self._empty_folder()
         self.plan = tomllib.loads(TOWN_FILE.read_text(encoding="utf-8"))
         self.ports = choose_ports(int(self.plan["page"]["port"]))
         key = self.folder / "duka.key"
@@ -70,6 +70,15 @@ class Stage:
         for name in [name for name in os.environ if name.startswith(("DUKA_", "SIM_"))]:
             del os.environ[name]
         os.environ["DUKA_CONFIG"] = str(self.config_path)
+
+    def _empty_folder(self) -> None:
+        """Only what a demo has made is ever deleted."""
+        mark = self.folder / MARK
+        if self.folder.is_dir() and any(self.folder.iterdir()) and not mark.is_file():
+            raise Failed(f"{self.folder} is in use by something else: choose another --folder")
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self.folder.mkdir(mode=0o700)
+        mark.touch()
 
     @property
     def config_path(self) -> Path:

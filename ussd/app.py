@@ -39,6 +39,7 @@ def create_app(app: App) -> Flask:
     """The door over an open `App`."""
     web = Door("ussd", static_folder=None)
     web.config["MAX_CONTENT_LENGTH"] = BODY_BYTES_MAX
+    web.url_map.merge_slashes = False  # an invented address is not found, not redirected
     addresses, shops = Addresses(app), Shops()
 
     def page(path: str, door: str, answer: Callable[[App, Shops, int, Form], str]) -> None:

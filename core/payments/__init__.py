@@ -2,6 +2,8 @@
 
 from core.payments.actions import (
     Arrival,
+    NoSuchReceipt,
+    NotYourReceipt,
     ask,
     begin_prompt,
     by_code,
@@ -23,6 +25,8 @@ from core.payments.models import Deposit, Payment
 __all__ = [
     "Arrival",
     "Deposit",
+    "NoSuchReceipt",
+    "NotYourReceipt",
     "Payment",
     "ask",
     "begin_prompt",

@@ -59,7 +59,10 @@ def buy(
     Raises `NotOnSale`, `PriceChanged`, `NoWayToPay`.
     """
     known = _by_key(uow, key) or _same_wish(uow, who, package)
-    order = known or buy_at(uow, who, package, catalog.quote(uow, package, shown), key=key)
+    price = catalog.quote(uow, package, shown) if known is None else known.price
+    if tenants.settings_of(uow).daraja is None and not ledger.covers(uow, chart.wallet(who.id), price):
+        raise NoWayToPay()
+    order = known or buy_at(uow, who, package, price, key=key)
     return _settle(uow, who, order, network or who.last_network)
 
 
@@ -118,8 +121,6 @@ def _settle(uow: UnitOfWork, who: Customer, order: Purchase, network: str | None
         return Order(order, "wallet", Money(0, order.currency), paybill, account)
     missing = order.price - ledger.balance(uow, chart.wallet(who.id), order.currency)
     due = Money(missing.whole * 10 ** SCALE[order.currency], order.currency)
-    if settings.daraja is None:
-        raise NoWayToPay()
     if network is not None and network not in settings.stk_networks:
         return Order(order, "paybill", due, paybill, account)
     _as_system(
@@ -142,7 +143,7 @@ def _serve(uow: UnitOfWork, arrival: Arrival) -> None:
     if not arrival.fresh or customer_id is None:
         return
     order = uow.session.get(Purchase, purchase_id) if purchase_id else None
-    if order is None or order.completed_at is not None:
+    if order is None or order.completed_at is not None or order.cancelled_at is not None:
         order = uow.session.scalar(
             select(Purchase)
             .where(

@@ -23,6 +23,7 @@ from radius.packet import (
 )
 from radius.policy import Accept, AccessRequest, Chap, Identity, Reason, Reject, admit, identify
 from radius.texts import Voices, say
+from radius.visits import look
 
 ONLY_ONCE = (
     "User-Name", "User-Password", "CHAP-Password", "CHAP-Challenge", "Calling-Station-Id", "Called-Station-Id",
@@ -66,7 +67,7 @@ class Authentication:
     def _decide(self, request: AccessRequest, client: NasClient) -> tuple[Accept | Reject, str]:
         """The decision, and the words for a customer who is not let in. One visit to the database, only reading."""
         who = identify(request, client)
-        with self._app.work(client.tenant_id) as uow:
+        with look(self._app, client.tenant_id) as uow:
             decision: Accept | Reject
             if isinstance(who, Identity):
                 decision = admit(who, network.entitlement(uow, who.table_name), uow.now)

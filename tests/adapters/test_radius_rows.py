@@ -238,12 +238,21 @@ def test_two_wishes_for_one_user_at_once_are_refused(engine: Engine) -> None:
     assert everything(engine) == []
 
 
+@pytest.fixture
+def trap(engine: Engine) -> Iterator[None]:
+    """A second row with the same words in `radreply` fails, after `radcheck` was written. Taken away afterwards."""
+    with engine.begin() as connection:
+        connection.execute(text("CREATE UNIQUE INDEX one_of_each ON radreply (attribute, value)"))
+    yield
+    with engine.begin() as connection:
+        connection.execute(text("DROP INDEX one_of_each"))
+
+
+@pytest.mark.usefixtures("trap")
 def test_what_breaks_half_way_leaves_everything_as_it_was(engine: Engine) -> None:
     rows = RadiusRows(engine)
     rows.apply([PAID])
     before = everything(engine)
-    with engine.begin() as connection:
-        connection.execute(text("CREATE UNIQUE INDEX one_of_each ON radreply (attribute, value)"))
     with pytest.raises(IntegrityError):
         rows.apply([replace(PAID, upload_kbps=1000), replace(PAID, username=LAPTOP)])
     assert everything(engine) == before

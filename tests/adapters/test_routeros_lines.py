@@ -277,9 +277,7 @@ def test_a_job_killed_in_the_middle_leaves_no_half_read_answer_behind(
             hotspot.waiting(place)
     finally:
         signal.signal(signal.SIGALRM, before)
-    router.faults.clear()
-    assert hotspot.online(place) == []
-    assert [host.mac for host in hotspot.waiting(place)] == [PHONE]
+    assert hotspot.online(place) == [], "the late answer about waiting devices was taken for this one"
 
 
 @pytest.mark.parametrize("commands_before", range(4))

@@ -181,7 +181,9 @@ def test_drift_is_repaired_and_told(
     before = state()
     drift(router)
     assert state() != before
-    assert set_up()
+    told = " ".join(set_up())
+    assert told
+    assert RADIUS_SECRET not in told and "typed over" not in told
     assert state() == before
     assert set_up() == []
 

@@ -171,7 +171,7 @@ def test_another_isps_router_cannot_use_up_our_customers_data(house: House) -> N
 
 def test_impossible_totals_are_confirmed_but_charged_to_nobody(house: House) -> None:
     subscription = house.pay(quota_bytes=10**9)
-    most = dict.fromkeys(usage(0, 0, 0), GIGA - 1)
+    most: dict[str, Any] = dict.fromkeys(usage(0, 0, 0), GIGA - 1)
     assert house.ask.account("Interim-Update", Class=tag(subscription), Acct_Delay_Time=GIGA - 1, **most)
     assert house.used_bytes(subscription) == 0
     assert house.ask.account("Stop", Class=tag(subscription), **usage(60, 70, 0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -110,7 +111,7 @@ def test_no_second_and_no_byte_is_ever_lost(purchases: list[Offer], pauses: list
         bought_seconds += offer.duration_seconds
         bought_bytes += offer.quota_bytes or 0
         live = sorted((term for term in terms if term.ends_at > now), key=lambda term: term.starts_at)
-        assert all(one.ends_at == two.starts_at for one, two in zip(live, live[1:], strict=False))
+        assert all(one.ends_at == two.starts_at for one, two in itertools.pairwise(live))
         now += timedelta(seconds=pauses[number] if number < len(pauses) else 0)
     assert sum(int((term.ends_at - term.starts_at).total_seconds()) for term in terms) == bought_seconds
     assert sum(term.quota_bytes or 0 for term in terms) == bought_bytes

@@ -23,11 +23,11 @@ install: $(RUN_STAMP) ## the environment in .venv, with `duka` in it
 up: $(RUN_STAMP) ## every process on this machine, with config.toml (first: duka init)
 	@$(BIN)/duka up
 
-test: $(DEV_STAMP) services ## everything that proves it: style, types, imports, all tests on both databases
+test: $(DEV_STAMP) services tests/clients/node_modules ## everything that proves it: style, types, imports, all tests on both databases
 	$(MAKE) --no-print-directory .static
 	$(BIN)/pytest -q
 
-check: $(DEV_STAMP) ## the same without servers to install: tests on SQLite only
+check: $(DEV_STAMP) services tests/clients/node_modules ## the same on SQLite only: quicker
 	$(MAKE) --no-print-directory .static
 	$(BIN)/pytest -q --databases sqlite
 
@@ -67,4 +67,8 @@ $(RUN_STAMP): $(UV) requirements.lock pyproject.toml
 
 $(DEV_STAMP): $(RUN_STAMP) requirements-dev.lock
 	@$(INSTALL) --require-hashes --requirement requirements-dev.lock
+	@touch $@
+
+tests/clients/node_modules: tests/clients/package-lock.json | services
+	@cd tests/clients && npm ci --silent --no-audit --no-fund
 	@touch $@

@@ -9,6 +9,7 @@ Whatever dies in between, the lease ends and the promise is carried again.
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -38,8 +39,13 @@ if TYPE_CHECKING:
 
 BATCH_SECONDS_MAX = JOB_SECONDS_MAX
 """A batch starts no further promise after so long; the rest is due again at once, for whoever is free."""
+UNREAD_ATTEMPTS_MAX = 5
+UNREAD_PAUSE_SECONDS = 1.0
 FRAMES_LOGGED_MAX = 6
 assert BATCH_SECONDS_MAX + JOB_SECONDS_MAX < LEASE_SECONDS, "the last promise of a batch must end within its lease"
+assert UNREAD_ATTEMPTS_MAX * UNREAD_PAUSE_SECONDS < JOB_SECONDS_MAX, (
+    "waiting for the database must not use up the time to act"
+)
 
 log = structlog.get_logger()
 Jobs = Mapping[type[Task], AnyJob]
@@ -63,9 +69,7 @@ def perform(app: App, jobs: Jobs, promise_id: int) -> None:
 def perform_batch(app: App, jobs: Jobs, promise_ids: Sequence[int]) -> None:
     """Keep several, one after another, in the order given. One that fails does not hinder the next."""
     no_more_at = app.clock.now() + timedelta(seconds=BATCH_SECONDS_MAX)
-    heads: list[Head] = []
-    with guard(lambda error: log.error("promises.unread", promises=list(promise_ids), error=describe(error))):
-        heads = _heads(app, promise_ids)
+    heads = _heads_patiently(app, promise_ids)
     for position, head in enumerate(heads):
         if app.clock.now() > no_more_at:
             _give_back(app, heads[position:])
@@ -103,6 +107,17 @@ def frames(error: BaseException) -> list[str]:
     """Where it happened: the innermost frames as `file:line function`, no values."""
     inner = traceback.extract_tb(error.__traceback__)[-FRAMES_LOGGED_MAX:]
     return [f"{PurePath(frame.filename).name}:{frame.lineno} {frame.name}" for frame in inner]
+
+
+def _heads_patiently(app: App, promise_ids: Sequence[int]) -> list[Head]:
+    """A database that restarts is waited for: workers that went on would only empty Redis into leases that must run out."""
+    for attempt in range(1, UNREAD_ATTEMPTS_MAX + 1):
+        try:
+            return _heads(app, promise_ids)
+        except SQLAlchemyError as error:
+            log.error("promises.unread", promises=list(promise_ids), error=describe(error), attempt=attempt)
+            time.sleep(UNREAD_PAUSE_SECONDS)
+    return []
 
 
 def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:

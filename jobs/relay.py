@@ -7,7 +7,7 @@ Redis holds no truth: whatever it loses falls due again when its lease ends.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import ceil
@@ -35,8 +35,9 @@ KEEP = "jobs.worker.keep"
 """The only function a worker runs; its only argument is ids with commas between them."""
 LEASED_AT_ONCE_MAX = 500
 BATCH_MAX = 25
-QUEUED_JOBS_MAX = 200
-"""The relay takes nothing more while so many jobs lie in Redis unstarted: what is not leased cannot run out of lease."""
+QUEUED_PER_WORKER_MAX = 10
+"""The relay takes nothing more while so many jobs per worker lie in Redis unstarted. Short enough that even slow workers
+start a job before it vanishes: what is not leased cannot run out of lease."""
 QUEUED_SECONDS_MAX = LEASE_SECONDS - BATCH_SECONDS_MAX - JOB_SECONDS_MAX
 """A job nobody started for so long vanishes from Redis; its promises fall due again when their lease ends."""
 FAILED_KEPT_SECONDS = 3600
@@ -70,7 +71,8 @@ class Parcel:
 class Queues:
     """The workers' queues in Redis, by name."""
 
-    def __init__(self, redis_url: str, names: Iterable[str] = QUEUES) -> None:
+    def __init__(self, redis_url: str, workers: int = 2) -> None:
+        self._jobs_max = QUEUED_PER_WORKER_MAX * workers
         self._redis = redis.Redis.from_url(
             redis_url,
             socket_connect_timeout=REDIS_SECONDS_MAX,
@@ -78,7 +80,7 @@ class Queues:
             retry=Retry(NoBackoff(), 0),
         )
         self._queues: Mapping[str, Queue] = {
-            name: Queue(name, connection=self._redis, serializer=JSONSerializer) for name in names
+            name: Queue(name, connection=self._redis, serializer=JSONSerializer) for name in QUEUES
         }
 
     def room(self) -> int:
@@ -87,7 +89,7 @@ class Queues:
             for queue in self._queues.values():
                 pipe.llen(queue.key)
             queued = sum(int(length) for length in pipe.execute())
-        return max(QUEUED_JOBS_MAX - queued, 0)
+        return max(self._jobs_max - queued, 0)
 
     def put(self, parcels: Sequence[Parcel]) -> None:
         """Hand everything over, all or nothing. Raises `redis.RedisError`."""
@@ -142,7 +144,7 @@ def run_once(app: App, queues: Queues, limit: int = LEASED_AT_ONCE_MAX) -> int:
 
 def run(app: App, stop: threading.Event) -> None:
     """Carry promises until `stop` is set. Outlives every outage of Redis and of the database."""
-    queues = Queues(app.settings.redis.url)
+    queues = Queues(app.settings.redis.url, app.settings.jobs.workers)
     back_off = 0.0
     log.info("relay.started")
     while not stop.is_set():
@@ -164,14 +166,15 @@ def run(app: App, stop: threading.Event) -> None:
 
 def _carry(app: App, queues: Queues, limit: int) -> tuple[int, float]:
     """`run_once`, and how many seconds there are to sleep until the next promise falls due (at most LOOK_SECONDS)."""
-    if not queues.room():
+    room = queues.room()
+    if not room:
         return 0, FULL_SECONDS
     leased: Sequence[tuple[int, str, str | None]] = ()
     with app.work(None, SYSTEM) as uow:
         leased_at: datetime = uow.now
         due = outbox.next_due(uow.session)
         if due is not None and due <= leased_at:
-            leased = outbox.lease_due(uow.session, leased_at, limit)
+            leased = outbox.lease_due(uow.session, leased_at, min(limit, room * BATCH_MAX))
             due = outbox.next_due(uow.session)
     pause = LOOK_SECONDS if due is None else min((due - leased_at).total_seconds(), LOOK_SECONDS)
     if leased:

@@ -24,7 +24,7 @@ from jobs.job import Postpone, Verdict, by_task
 from jobs.lanes import BUSY_PAUSE_MILLISECONDS, Lanes
 from jobs.perform import BATCH_SECONDS_MAX, describe, perform, perform_batch
 from tests.plumbing import TENANT, Crash, LaneRehearsal, Rehearsal, audited, kept, opened, owe, promise_of
-from tests.services import free_port
+from tests.services import eventually, free_port
 
 
 @pytest.fixture
@@ -335,6 +335,19 @@ def test_a_database_that_goes_away_in_the_middle_loses_nothing(app: App, setting
     row = promise_of(app, promise_id)
     assert (row.open, row.attempts) == (True, 0)
     keep(app, Rehearsal(), promise_id)
+    assert promise_of(app, promise_id).done_at is not None
+
+
+def test_a_database_that_restarts_is_waited_for(app: App, settings: Settings) -> None:
+    (promise_id,) = owe(app, SendMessage(7))
+    restarting = replace(app, sessions=unreachable(settings).sessions)
+    with capture_logs() as lines:
+        thread = threading.Thread(target=keep, args=(restarting, Rehearsal(), promise_id))
+        thread.start()
+        eventually(lambda: lines)
+        restarting.sessions = app.sessions
+        thread.join(10)
+    assert lines[0]["event"] == "promises.unread"
     assert promise_of(app, promise_id).done_at is not None
 
 

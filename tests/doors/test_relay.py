@@ -22,7 +22,7 @@ from core.config import Database, Redis, Settings
 from core.outbox import LEASE_SECONDS
 from core.tasks import QUEUES, Digest, LogOut, PromptPayment, SendMessage
 from jobs import relay
-from jobs.relay import BATCH_MAX, QUEUED_JOBS_MAX, Parcel, Queues, parcels_of, run_once
+from jobs.relay import BATCH_MAX, QUEUED_PER_WORKER_MAX, Parcel, Queues, parcels_of, run_once
 from tests.plumbing import Crash, opened, owe, promise_of
 from tests.services import RedisServer, create_tables, eventually, free_port
 
@@ -120,7 +120,7 @@ def test_two_relays_at_once_carry_each_promise_once(app: App, own_redis: RedisSe
     together = threading.Barrier(2)
 
     def carry() -> None:
-        mine = Queues(own_redis.url)
+        mine = Queues(own_redis.url, workers=10)
         together.wait()
         while run_once(app, mine, limit=7):
             pass
@@ -194,7 +194,7 @@ def test_an_emptied_redis_is_filled_again_when_the_leases_end(
 def test_the_relay_takes_no_more_than_the_workers_can_start(
     app: App, queues: Queues, own_redis: RedisServer, clock: FrozenClock
 ) -> None:
-    queues.put([Parcel("money", (number,)) for number in range(QUEUED_JOBS_MAX)])
+    queues.put([Parcel("money", (number,)) for number in range(2 * QUEUED_PER_WORKER_MAX)])
     (promise_id,) = owe(app, SendMessage(1))
     assert run_once(app, queues) == 0
     assert promise_of(app, promise_id).due_at == clock.now(), "not leased: it cannot run out of lease in a full queue"

@@ -17,13 +17,14 @@ from core.texts import duration, plain, septets, volume
 from core.uow import UnitOfWork
 from ussd import words
 from ussd.africastalking import Sms
-from ussd.screens.picking import SeveralDevices, short, typed_device
+from ussd.screens.picking import SHORT_SIGNS, WHOLE_SIGNS, SeveralDevices, short, typed_device
 from ussd.shop import Offer, Shop
 
 TEXT_LENGTH_MAX = 480
 VOUCHER_LENGTH = 10
 """A bare word of this length whose check character is right is a voucher."""
-WORDS_MAX = 12
+WORDS_MAX = 24
+"""Two device addresses, pair by pair, and a keyword are thirteen words."""
 LIST_SEPTETS_MAX = 240
 WAITING_SHOWN_MAX = 3
 WALLET_SPEND_WHOLE_MAX = {
@@ -257,19 +258,29 @@ def _held(chat: Chat, signs: str | None) -> Device:
     return meant[0]
 
 
+def _two_devices(rest: tuple[str, ...]) -> tuple[str | None, str]:
+    """The old and the new device in what was texted: four or twelve signs each, colons or not. The old one may be missing."""
+    signs = "".join(rest)
+    if len(signs) in (SHORT_SIGNS, WHOLE_SIGNS):
+        return None, signs
+    first = SHORT_SIGNS if len(rest[0]) == SHORT_SIGNS else WHOLE_SIGNS
+    return signs[:first], signs[first:]
+
+
 def _move(chat: Chat, asked: Asked) -> str:
     """`MOVE new` for somebody with one device, `MOVE old new` otherwise."""
-    if not 1 <= len(asked.rest) <= 2:
+    if not asked.rest:
         return chat.say("sms.how_to_move")
-    old = _held(chat, asked.rest[0] if len(asked.rest) == 2 else None)
-    new = customers.move_device(chat.uow, chat.recognise(), old, typed_device(chat.uow, asked.rest[-1]))
+    held, wanted = _two_devices(asked.rest)
+    old = _held(chat, held)
+    new = customers.move_device(chat.uow, chat.recognise(), old, typed_device(chat.uow, wanted))
     return chat.say("devices.moved", old=old.short, new=new.short)
 
 
 def _remove(chat: Chat, asked: Asked) -> str:
-    if len(asked.rest) != 1:
+    if not asked.rest:
         return chat.say("sms.how_to_move")
-    held = _held(chat, asked.rest[0])
+    held = _held(chat, "".join(asked.rest))
     customers.release_device(chat.uow, chat.recognise(), held)
     return chat.say("devices.released", device=held.short)
 

@@ -42,11 +42,10 @@ def received(app: App, shops: Shops, tenant_id: int, form: Form) -> str:
             log.info("sms ignored", tenant_id=tenant_id, reason="the sender is no phone that could read an answer")
             return IGNORED
         asked = keywords.understand(sms.text)
-        count = _count(uow, msisdn)
         inbound_id = inbox.receive(uow, SOURCE, sms.id, _noted(sms, asked), peer=msisdn.masked)
         if inbound_id is None:
             return ANSWERED
-        if count > ANSWERS_PER_HOUR_MAX and asked.verb != "stop":
+        if _count(uow, msisdn) > ANSWERS_PER_HOUR_MAX and asked.verb != "stop":
             verdict = "silence: too many texts in an hour"
         else:
             verdict = asked.verb

@@ -36,9 +36,10 @@ from core.tasks import Task, revive
 
 LEASE_SECONDS = 60
 JOB_SECONDS_MAX = 20
-ATTEMPTS_MAX = 12
+ATTEMPTS_MAX, PATIENT_ATTEMPTS_MAX = 14, 11
 PAUSE_SECONDS_FIRST, PAUSE_SECONDS_MAX = 1, 600
 ERROR_LENGTH_MAX = 500
+assert PAUSE_SECONDS_FIRST * 2 ** (PATIENT_ATTEMPTS_MAX - 1) >= PAUSE_SECONDS_MAX, "patience must reach the longest pause"
 assert LEASE_SECONDS > 2 * JOB_SECONDS_MAX, "a lease must outlive the job it protects"
 
 
@@ -119,7 +120,8 @@ def promise_each(
                 literal(now, Instant()),
                 literal(0),
             ),
-        )
+        ),
+        execution_options={"preserve_rowcount": True},
     )
     return int(done.rowcount)  # type: ignore[attr-defined]
 
@@ -188,8 +190,11 @@ def pause_seconds(attempts: int) -> int:
 
 
 def retry_later(row: Promise, now: datetime, error: str, *, parks: bool = True) -> bool:
-    """Not kept this time. Due again after a growing pause; parked after ATTEMPTS_MAX failures when `parks`. True when parked."""
-    row.attempts += 1
+    """Not kept this time. Due again after a growing pause; parked after ATTEMPTS_MAX failures when `parks`. True when parked.
+
+    Failures that never park stop counting just below the limit, so that a long outage leaves room for a bug or two.
+    """
+    row.attempts = row.attempts + 1 if parks else min(row.attempts + 1, PATIENT_ATTEMPTS_MAX)
     row.last_error = error[:ERROR_LENGTH_MAX]
     if parks and row.attempts >= ATTEMPTS_MAX:
         row.parked_at = now

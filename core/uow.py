@@ -6,8 +6,7 @@ are invisible through it: every ORM statement gets the tenant filter, every new 
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -36,7 +35,6 @@ class UnitOfWork:
     tenant_id: int | None
     actor: Actor
     now: datetime
-    on_commit: list[Callable[[], None]] = field(default_factory=list)
     promised_now: bool = False
 
     @property

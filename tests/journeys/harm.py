@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from random import Random
 from typing import Any
 
 import psycopg
@@ -94,7 +95,7 @@ class Snag:
     @contextmanager
     def _on_postgresql(self) -> Iterator[None]:
         plain = self._url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with psycopg.connect(plain, autocommit=True) as holder:
+        with closing(psycopg.connect(plain, autocommit=True)) as holder:
             holder.execute(f"SELECT pg_advisory_lock({LOCK_NUMBER})")
             holder.execute(
                 f"CREATE FUNCTION snag() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN"
@@ -109,8 +110,9 @@ class Snag:
             try:
                 yield
             finally:
-                holder.execute(f"SELECT pg_advisory_unlock({LOCK_NUMBER})")
-                holder.execute("DROP FUNCTION snag() CASCADE")
+                holder.close()  # lets go of the lock; by now the server may have crashed under it
+                with closing(psycopg.connect(plain, autocommit=True)) as sweeper:
+                    sweeper.execute("DROP FUNCTION snag() CASCADE")
 
     @contextmanager
     def _on_sqlite(self) -> Iterator[None]:
@@ -140,3 +142,41 @@ def _is_locked_for(path: str, seconds: float) -> bool:
             other.execute("ROLLBACK")
             return False
     return True
+
+
+class Storm:
+    """Blows at seeded moments: every so many things that happen in the pretend world, something of ours dies."""
+
+    def __init__(self, dice: Random, blows: list[Callable[[], None]], among: int) -> None:
+        """The blows are spread by chance over the first `among` happenings."""
+        self._moments = sorted(dice.sample(range(among), len(blows)))
+        self._blows = dice.sample(blows, len(blows))
+        self._lock = threading.Lock()
+        self._happened = 0
+        self.errors: list[BaseException] = []
+
+    @property
+    def over(self) -> bool:
+        return not self._blows
+
+    def __call__(self, *_: Any) -> None:
+        with self._lock:
+            self._happened += 1
+            if not self._blows or self._happened <= self._moments[-len(self._blows)]:
+                return
+            blow = self._blows.pop(0)
+        try:
+            blow()
+        except (AssertionError, OSError) as error:
+            self.errors.append(error)
+
+    @contextmanager
+    def over_hooks(self, *hooks: list[Any]) -> Iterator[Storm]:
+        """Listens at all of these while the block runs."""
+        for each in hooks:
+            each.append(self)
+        try:
+            yield self
+        finally:
+            for each in hooks:
+                each.remove(self)

@@ -158,12 +158,12 @@ def credit(uow: UnitOfWork, company: str, paid: Paid, *, code: str = "") -> Arri
 
     A callback for a prompt must carry the amount we asked for; another amount is not believed (the status check decides).
     """
-    if paid.receipt_no is not None:
+    match = find(uow, company, paid, code, tenants.current(uow).country)
+    payment = match.payment
+    if paid.receipt_no is not None:  # looked up under the payment's lock: callback and confirmation come together
         known = deposit_by_receipt(uow, company, paid.receipt_no)
         if known is not None:
             return Arrival("known receipt", False, known.customer_id)
-    match = find(uow, company, paid, code, tenants.current(uow).country)
-    payment = match.payment
     if payment is not None:
         if paid.request_id is not None and paid.amount != payment.amount:
             uow.record("payment.amount_mismatch", payment, asked=str(payment.amount), told=str(paid.amount))

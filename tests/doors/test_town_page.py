@@ -317,6 +317,19 @@ def test_the_hint_for_newcomers_goes_when_it_is_done_and_stays_away(page: Page) 
     assert not page.one("#steps").is_displayed()
 
 
+def test_what_was_sold_before_the_first_visit_does_not_count_for_the_newcomer(page: Page) -> None:
+    caller = page.phone()
+    page.reach_prompt(caller)
+    page.town.type_pin("+254712000001", "1234")
+    page.until(lambda: not page.one("#steps").is_displayed())
+    page.browser.execute_script("localStorage.clear()")
+    page.open()
+    page.until(lambda: page.one("#steps").is_displayed())
+    assert page.one("#step-join").is_displayed()
+    assert page.one("#step-whose").text == "On the neighbour's phone"
+    assert page.all(".steps .done") == []
+
+
 def test_when_nothing_has_joined_the_hint_begins_with_joining(page: Page) -> None:
     page.town.leave(TV)
     page.until(lambda: page.one("#step-join").is_displayed())
@@ -362,7 +375,7 @@ def test_a_prompt_that_is_not_paid_says_why(page: Page, keys: str, outcome: str)
     else:
         page.click(page.one(".cancel", caller))
     page.until(lambda: not page.prompt_is_up(caller))
-    page.until(lambda: page.one("#timeline .failed").text.startswith(f"the prompt ends: {outcome}"))
+    page.until(lambda: page.one("#timeline .failed").text.startswith(f"The prompt ends: {outcome}"))
     assert page.one("#toast").text == f"M-Pesa: {outcome}"
     assert page.one(".balance", caller).text == "KES 500.00"
     assert page.pill(TV) == "not let in"

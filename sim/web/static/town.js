@@ -18,6 +18,7 @@
   const oneOf = (names, node) => (chosen) => names.forEach((name) => node.classList.toggle(name, name === chosen));
   const size = (bytes) => bytes >= 1e9 ? (bytes / 1e9).toFixed(2) + " GB" : Math.round(bytes / 1e6) + " MB";
   const span = (word) => (word.match(/\d+[wdhms]/g) || []).slice(0, 2).map((part) => part.replace(/(\d+)(\w)/, (_, n, unit) => `${n} ${unit === "m" ? "min" : unit}`)).join(" ");
+  const capital = (words) => words.charAt(0).toUpperCase() + words.slice(1);
   const again = (node, name) => { node.classList.remove(name); void node.offsetWidth; node.classList.add(name); };
   let state = null, phones = new Map(), devices = new Map(), shownPhone = null, memory = {};
 
@@ -325,7 +326,8 @@
 
   function told(event) {
     const who = phones.get(event.who)?.facts.label || nameOf(state.devices.find((facts) => facts.mac === event.who) || { hostname: event.who.includes(":") ? event.who : " " });
-    return (who.trim() ? `${who[0].toUpperCase()}${who.slice(1)}: ` : "") + event.words;
+    const words = (who.trim() ? `${who}: ` : "") + event.words;
+    return capital(words);
   }
 
   function showStory() {
@@ -333,13 +335,13 @@
     changed("story", found, () => {
       if (!found) { $("timeline").replaceChildren(); put($("story-who"), ""); return; }
       const begin = new Date(found.paid?.at || found.start.at), label = phones.get(found.start.who)?.facts.label || found.start.who;
-      put($("story-who"), `${label[0].toUpperCase()}${label.slice(1)}, ${clock(found.start.at)}`);
+      put($("story-who"), `${capital(label)}, ${clock(found.start.at)}`);
       let waiting = false;
       $("timeline").replaceChildren(...found.steps.map(([event, words], index) => {
         const item = make("li", "", ""), bad = event && ["unpaid", "menu_broken"].includes(event.kind);
         item.className = event ? (bad ? "failed" : "done") : waiting || found.broken ? "" : "now";
         waiting ||= !event;
-        item.append(make("span", "", words));
+        item.append(make("span", "", capital(words)));
         if (event) {
           const seconds = (new Date(event.at) - begin) / 1000, time = make("time", "", index > 2 ? `+${Math.max(0, seconds).toFixed(1)} s` : clock(event.at));
           item.append(time);
@@ -380,7 +382,7 @@
     router_reboot: "Offline for a moment, then back by itself.",
     router_slow: "Online some seconds later.",
     router_cut: "Nothing, or a few seconds more: the shop tries again.",
-    router_reset: "Offline until the owner sets the router up again: duka router.",
+    router_reset: "Offline until the owner sets it up again: duka router set-up.",
     router_clock: "Nothing. Time paid is counted by the shop.",
   };
 
@@ -507,13 +509,20 @@
 
   // ── the first minute ──
 
+  let learner = null;
   function showSteps() {
     if (kept("town.steps") === "done") { $("steps").hidden = true; return; }
-    const happened = (kind) => state.events.some((event) => event.kind === kind), first = state.phones[0];
-    const joined = state.devices.some((facts) => facts.present), done = [joined, happened("dial"), happened("prompt"), happened("paid")];
+    if (!learner) {
+      learner = state.phones.find((facts) => facts.network === SAFARICOM && !state.events.some((event) => event.kind === "paid" && event.who === facts.msisdn)) || state.phones[0];
+      choosePhone(learner.msisdn);
+    }
+    if (!kept("town.since")) kept("town.since", state.now);
+    const since = new Date(kept("town.since") || 0), happened = (kind) => state.events.some((event) => event.kind === kind && new Date(event.at) >= since);
+    const joined = happened("paid") || state.devices.some((facts) => facts.present && !facts.online), done = [joined, happened("dial"), happened("prompt"), happened("paid")];
     $("step-join").hidden = joined;
     put($("step-code"), state.companies.africastalking.service_code);
-    put($("step-pin-digits"), first?.pin || "1234");
+    put($("step-whose"), `On ${learner.label}'s phone`);
+    put($("step-pin-digits"), learner.pin);
     ["step-join", "step-dial", "step-choose", "step-pin"].forEach((id, index) => oneOf(["done", "now"], $(id))(done[index] ? "done" : index === done.indexOf(false) ? "now" : ""));
     $("steps").hidden = false;
     if (done.every(Boolean) && happened("online")) endSteps("Sold. The device is online, and the receipt is on its way.");

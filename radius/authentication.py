@@ -21,7 +21,7 @@ from radius.packet import (
     reply,
     reveal_password,
 )
-from radius.policy import Accept, AccessRequest, Chap, Identity, Reason, Reject, admit, identify
+from radius.policy import Accept, AccessRequest, Chap, Reason, Reject, decide
 from radius.texts import Voices, say
 from radius.visits import look
 
@@ -66,13 +66,8 @@ class Authentication:
 
     def _decide(self, request: AccessRequest, client: NasClient) -> tuple[Accept | Reject, str]:
         """The decision, and the words for a customer who is not let in. One visit to the database, only reading."""
-        who = identify(request, client)
         with look(self._app, client.tenant_id) as uow:
-            decision: Accept | Reject
-            if isinstance(who, Identity):
-                decision = admit(who, network.entitlement(uow, who.table_name), uow.now)
-            else:
-                decision = who
+            decision = decide(request, client, lambda name: network.entitlement(uow, name), uow.now)
             text = say(decision.reason, self._voices.of(uow)) if isinstance(decision, Reject) else ""
         return decision, text
 

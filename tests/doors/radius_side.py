@@ -266,14 +266,17 @@ class House:
             outside.dispose()
 
 
+AWAY = ("nas", "radcheck", "radacct", "radpostauth")
+
+
 def _without_table(app: App) -> Iterator[None]:
-    for table in ("nas", "radcheck", "radacct"):
+    for table in AWAY:
         with app.engine.begin() as connection:
             connection.execute(text(f"ALTER TABLE {table} RENAME TO away_{table}"))
     try:
         yield
     finally:
-        for table in ("nas", "radcheck", "radacct"):
+        for table in AWAY:
             with app.engine.begin() as connection:
                 connection.execute(text(f"ALTER TABLE away_{table} RENAME TO {table}"))
 

@@ -1,0 +1,63 @@
+"""What is noted about logins reaches the database in the end, and one bad note spoils no other."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+
+from core import network
+from radius.clients import Clients
+from radius.notes import LogLine, Notebook, Seen, Throttle
+from tests.doors.radius_side import MAC, OTHER_MAC, House, house
+from tests.services import eventually
+
+__all__ = ["house"]
+
+
+@pytest.fixture
+def notebook(house: House) -> Iterator[Notebook]:
+    made = Notebook(house.app, Clients(house.app))
+    made.start()
+    yield made
+    made.stop()
+
+
+def line(house: House, username: str) -> LogLine:
+    return LogLine(house.tenant_id, username, "Access-Accept", "", "", house.clock.now())
+
+
+def test_a_note_about_a_router_that_is_gone_takes_no_other_note_with_it(house: House, notebook: Notebook) -> None:
+    for router_id, mac in ((house.router_id, MAC), (987_654, OTHER_MAC), (house.router_id, OTHER_MAC)):
+        notebook.take(Seen(house.tenant_id, router_id, mac))
+    assert notebook.settle(10)
+    with house.app.work(house.tenant_id) as uow:
+        assert sorted(network.waiting_devices(uow)) == [(MAC, "market"), (OTHER_MAC, "market")]
+
+
+def test_notes_wait_while_the_database_is_away_and_are_written_in_order(house: House, notebook: Notebook) -> None:
+    with house.without_database():
+        notebook.take(line(house, "first"))
+        assert not notebook.settle(0.1)
+        notebook.take(line(house, "second"))
+    eventually(lambda: notebook.settle(0.1))
+    assert [row.username for row in house.log()] == ["first", "second"]
+
+
+def test_what_is_left_is_written_before_the_server_ends(house: House) -> None:
+    notebook = Notebook(house.app, Clients(house.app))
+    notebook.start()
+    for number in range(50):
+        notebook.take(line(house, str(number)))
+    notebook.stop()
+    assert [row.username for row in house.log()] == [str(number) for number in range(50)]
+
+
+def test_the_same_thing_passes_once_in_half_a_minute_even_when_the_clock_is_set_back(house: House) -> None:
+    throttle, now = Throttle(), house.clock.now()
+    assert throttle.passes(now, "seen", 1, MAC)
+    assert not throttle.passes(now + timedelta(seconds=29), "seen", 1, MAC)
+    assert throttle.passes(now + timedelta(seconds=29), "seen", 2, MAC)
+    assert throttle.passes(now + timedelta(seconds=30), "seen", 1, MAC)
+    assert throttle.passes(now - timedelta(hours=1), "seen", 1, MAC)

@@ -12,7 +12,7 @@ import typer
 from cli import console, embedded
 from cli.failures import Failed
 from cli.shop import opened
-from cli.supervisor import Supervisor
+from cli.supervisor import Supervisor, parse_procfile
 
 PROCFILE = Path("Procfile")
 RUN_FOLDER = Path("var/run")
@@ -31,8 +31,12 @@ def up(
         raise Failed(f"there is no {procfile} here: start `duka` where it is installed")
     with opened() as app:
         redis_url, workers = app.settings.redis.url, app.settings.jobs.workers
-    counts = {"worker": workers} | read_scale(scale or [])
-    lines = procfile.read_text(encoding="utf-8")
+    try:
+        lines = procfile.read_text(encoding="utf-8")
+        known = parse_procfile(lines)
+    except ValueError as error:
+        raise Failed(str(error)) from error
+    counts = ({"worker": workers} if "worker" in known else {}) | read_scale(scale or [])
     if not embedded.answers(redis_url):
         port = embedded.local_port(redis_url)
         if port is None:

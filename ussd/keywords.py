@@ -13,11 +13,11 @@ from core.errors import Refusal
 from core.ledger import chart
 from core.money import SCALE, Money
 from core.phone import Msisdn
-from core.texts import duration, plain, septets, volume
+from core.texts import duration, septets, volume
 from core.uow import UnitOfWork
 from ussd import words
 from ussd.africastalking import Sms
-from ussd.screens.picking import SHORT_SIGNS, WHOLE_SIGNS, SeveralDevices, short, typed_device
+from ussd.screens.picking import SHORT_SIGNS, WHOLE_SIGNS, SeveralDevices, place, short, typed_device
 from ussd.shop import Offer, Shop
 
 TEXT_LENGTH_MAX = 480
@@ -242,7 +242,7 @@ def _devices(chat: Chat) -> str:
         key = "sms.devices_online" if network.is_online(chat.uow, chat.known.id) else "sms.devices"
         lines.append(chat.say(key, devices=", ".join(device.short for device in held)))
     if waiting:
-        shown = ", ".join(f"{short(mac)} ({plain(router)})" for mac, router in waiting)
+        shown = ", ".join(f"{short(mac)} ({place(router)})" for mac, router in waiting)
         lines.append(chat.say("sms.waiting", devices=shown, device=short(waiting[0][0])))
     return "\n".join(lines) or chat.say("sms.no_devices")
 

@@ -8,12 +8,13 @@ from zoneinfo import ZoneInfo
 
 from core import catalog, tenants
 from core.money import Money
-from core.texts import plain
+from core.texts import clip, plain
 from core.uow import UnitOfWork
 
 FRESH = timedelta(seconds=2)
 """A price list may be this old. The price shown is checked again when somebody buys."""
 SHOPS_MAX = 1000
+NAME_SEPTETS_MAX, SHORT_NAME_SEPTETS_MAX = 32, 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,11 @@ class Shop:
     sender_id: str | None
     offers: tuple[Offer, ...]
 
+    @property
+    def short_name(self) -> str:
+        """The name where a line is all there is for it."""
+        return clip(self.name, SHORT_NAME_SEPTETS_MAX).rstrip()
+
     def offer(self, package_id: int) -> Offer | None:
         """The line of the price list for this package, if it is on sale."""
         return next((offer for offer in self.offers if offer.package_id == package_id), None)
@@ -81,7 +87,7 @@ def _load(uow: UnitOfWork) -> Shop:
     account = settings.africastalking
     numbers = (account.short_code, account.sender_id) if account else ()
     return Shop(
-        tenant_id=tenant.id, name=plain(tenant.name), country=tenant.country, currency=tenant.currency,
+        tenant_id=tenant.id, name=clip(plain(tenant.name), NAME_SEPTETS_MAX), country=tenant.country, currency=tenant.currency,
         language=tenant.language, zone=tenants.zone(tenant), help_line=plain(settings.help_line)[:20],
         paybill=settings.paybill or "", dial=(account.service_code if account else None) or "",
         senders=frozenset(number.lower() for number in numbers if number),

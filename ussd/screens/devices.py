@@ -7,9 +7,8 @@ from collections.abc import Sequence
 from core import customers, network
 from core.customers import Customer, Device
 from core.errors import Refusal
-from core.texts import plain
 from ussd.menu import Option, Show, Turn, screen
-from ussd.screens.picking import short, typed_device
+from ussd.screens.picking import place, short, typed_device
 
 WAITING_SHOWN_MAX = 12
 
@@ -58,7 +57,7 @@ def device(turn: Turn) -> Show:
 
 def _pick(turn: Turn, head: str, to: str, typed: str) -> Show:
     waiting = network.waiting_devices(turn.uow, limit=WAITING_SHOWN_MAX)
-    picks = [Option(f"{short(mac)} {plain(router)}", to, turn.args | {"mac": mac}) for mac, router in waiting]
+    picks = [Option(f"{short(mac)} {place(router)}", to, turn.args | {"mac": mac}) for mac, router in waiting]
     text = f"{head} {turn.say('devices.pick' if picks else 'devices.type')}".strip()
     return Show(text, tuple(picks), typed=typed)
 

@@ -7,9 +7,11 @@ import re
 from core import network
 from core.customers import BadMac, normalise_mac
 from core.errors import Refusal
+from core.texts import clip, plain
 from core.uow import UnitOfWork
 
 WAITING_MAX = 200
+PLACE_SEPTETS_MAX = 16
 SHORT_SIGNS, WHOLE_SIGNS = 4, 12
 
 
@@ -24,6 +26,11 @@ class SeveralDevices(Refusal):
 def short(mac: str) -> str:
     """How a device is called in front of people: `A1B2`."""
     return mac[-5:].replace(":", "")
+
+
+def place(router: str) -> str:
+    """A router's name, short enough for a line."""
+    return clip(plain(router), PLACE_SEPTETS_MAX)
 
 
 def typed_device(uow: UnitOfWork, typed: str) -> str:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from core import customers, network, subscriptions, vouchers
-from core.texts import plain
 from ussd import words
 from ussd.menu import Option, Show, Turn, screen
-from ussd.screens.picking import short
+from ussd.screens.picking import place, short
 
 WAITING_SHOWN_MAX = 6
 
@@ -29,7 +28,7 @@ def voucher_typed(turn: Turn) -> Show:
     waiting = network.waiting_devices(turn.uow, limit=WAITING_SHOWN_MAX)
     if not waiting:
         return turn.end(f"{text} {turn.say('buy.device_later')}")
-    picks = [Option(f"{short(mac)} {plain(router)}", "voucher_device", {"mac": mac}) for mac, router in waiting]
+    picks = [Option(f"{short(mac)} {place(router)}", "voucher_device", {"mac": mac}) for mac, router in waiting]
     return Show(f"{text} {turn.say('voucher.which_device')}", tuple(picks), screen="voucher")
 
 

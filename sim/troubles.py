@@ -56,36 +56,9 @@ def _money_troubles(daraja: Daraja, money: MobileMoney) -> list[Trouble]:
         for kind in (STK, C2B):
             daraja.delivery.lose(times, kind)
 
-    def talk_again(over: Trouble) -> None:
-        """The web server forgets all its troubles at once; those that are still meant begin anew."""
-        daraja.server.recover()
-        for other in (slow, silent, html):
-            if other is not over and other.is_on:
-                other.begin()
-
-    slow = Trouble(
-        "mpesa_slow",
-        f"M-Pesa answers {SLOW_SECONDS:.0f} s late",
-        lambda: daraja.slow(SLOW_SECONDS),
-        lambda: daraja.slow(0),
-    )
-    silent = Trouble(
-        "mpesa_silent",
-        "M-Pesa takes calls and never answers",
-        lambda: daraja.fall_silent(times=UNCOUNTED),
-        lambda: talk_again(silent),
-    )
-    html = Trouble(
-        "mpesa_html",
-        "M-Pesa answers with a web page about an error",
-        lambda: daraja.html_error_page(times=UNCOUNTED),
-        lambda: talk_again(html),
-    )
     return [
         Trouble("mpesa_down", "M-Pesa cannot be reached", daraja.go_down, daraja.come_up),
-        slow,
-        silent,
-        html,
+        *_bad_answers(daraja),
         Trouble(
             "callbacks_lost",
             "M-Pesa takes the money and never tells us",
@@ -118,6 +91,35 @@ def _money_troubles(daraja: Daraja, money: MobileMoney) -> list[Trouble]:
             lambda: money.auto_approve(None),
         ),
     ]
+
+
+def _bad_answers(daraja: Daraja) -> list[Trouble]:
+    def talk_again(over: Trouble) -> None:
+        """The web server forgets all its troubles at once; those that are still meant begin anew."""
+        daraja.server.recover()
+        for other in (slow, silent, html):
+            if other is not over and other.is_on:
+                other.begin()
+
+    slow = Trouble(
+        "mpesa_slow",
+        f"M-Pesa answers {SLOW_SECONDS:.0f} s late",
+        lambda: daraja.slow(SLOW_SECONDS),
+        lambda: daraja.slow(0),
+    )
+    silent = Trouble(
+        "mpesa_silent",
+        "M-Pesa takes calls and never answers",
+        lambda: daraja.fall_silent(times=UNCOUNTED),
+        lambda: talk_again(silent),
+    )
+    html = Trouble(
+        "mpesa_html",
+        "M-Pesa answers with a web page about an error",
+        lambda: daraja.html_error_page(times=UNCOUNTED),
+        lambda: talk_again(html),
+    )
+    return [slow, silent, html]
 
 
 def _message_troubles(africastalking: AfricasTalking) -> list[Trouble]:

@@ -141,7 +141,10 @@ def blueprint(town: Town) -> Blueprint:
 def _fields() -> Fields:
     if not request.is_json:
         raise BadRequest("send JSON and say so in the content type")  # which a foreign web page cannot do unasked
-    return Fields(request.get_json(silent=True))
+    try:
+        return Fields(request.get_json(silent=True))
+    except RecursionError as error:  # brackets in brackets in brackets
+        raise BadRequest("send a JSON object") from error
 
 
 def _act(acts: dict[str, Act], name: str) -> Act:

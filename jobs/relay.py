@@ -169,14 +169,18 @@ def _carry(app: App, queues: Queues, limit: int) -> tuple[int, float]:
     room = queues.room()
     if not room:
         return 0, FULL_SECONDS
-    leased: Sequence[tuple[int, str, str | None]] = ()
+    leased: list[tuple[int, str, str | None]] = []
     with app.work(None, SYSTEM) as uow:
         leased_at: datetime = uow.now
         due = outbox.next_due(uow.session)
-        if due is not None and due <= leased_at:
-            leased = outbox.lease_due(uow.session, leased_at, min(limit, room * BATCH_MAX))
+        ready = [queue for queue, due_at in due.items() if due_at <= leased_at]
+        for queue in ready:
+            share = max(min(limit, room * BATCH_MAX) // len(ready), 1)
+            leased += outbox.lease_due(uow.session, leased_at, share, queue)
+        if ready:
             due = outbox.next_due(uow.session)
-    pause = LOOK_SECONDS if due is None else min((due - leased_at).total_seconds(), LOOK_SECONDS)
+    pause = min(((due_at - leased_at).total_seconds() for due_at in due.values()), default=LOOK_SECONDS)
+    pause = min(pause, LOOK_SECONDS)
     if leased:
         try:
             queues.put(parcels_of(leased, hands=2 * app.settings.jobs.workers))

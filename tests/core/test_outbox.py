@@ -73,7 +73,7 @@ def test_the_longest_due_is_leased_first_and_the_future_not_at_all(app: App, clo
     assert lease(app, limit=1) == [first]
     assert lease(app) == [second]
     with app.work(None) as uow:
-        assert outbox.next_due(uow.session) == clock.now() + timedelta(seconds=LEASE_SECONDS)
+        assert list(outbox.next_due(uow.session).values()) == [clock.now() + timedelta(seconds=LEASE_SECONDS)]
     clock.advance(timedelta(days=1))
     assert tomorrow in lease(app)
 

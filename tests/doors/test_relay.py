@@ -265,6 +265,16 @@ def test_the_relay_outlives_a_database_that_is_not_ready(
     not_ready.close()
 
 
+def test_a_backlog_of_texts_does_not_stand_before_a_payment(
+    app: App, queues: Queues, own_redis: RedisServer, clock: FrozenClock
+) -> None:
+    owe(app, *(SendMessage(number) for number in range(300)))
+    clock.advance(timedelta(seconds=1))
+    (payment,) = owe(app, PromptPayment(1))
+    assert run_once(app, queues, limit=20) == 11
+    assert payment in all_of(queued(own_redis))
+
+
 # ---- the bell ----------------------------------------------------------------------------------------------------------
 
 

@@ -225,7 +225,7 @@ def upgrade() -> None:
     with op.batch_alter_table("promise", schema=None) as batch_op:
         batch_op.create_index(
             "ix_promise_due",
-            ["due_at"],
+            ["queue", "due_at"],
             unique=False,
             postgresql_where=sa.text("done_at IS NULL AND parked_at IS NULL"),
             sqlite_where=sa.text("done_at IS NULL AND parked_at IS NULL"),

@@ -208,6 +208,15 @@ def test_what_one_isp_sold_opens_nothing_at_another_isps_routers(house: House) -
     assert not accepted(house.ask.login(OTHER_MAC))
 
 
+def test_nobody_browses_on_a_subscription_of_another_isp(house: House) -> None:
+    house.pay()
+    assert accepted(house.ask.login())
+    theirs = house.pay(OTHER_MAC, tenant_id=house.open_isp("uplands"))
+    with house.app.engine.begin() as connection:
+        connection.execute(text("UPDATE radius_quota SET subscription_id = :theirs"), {"theirs": theirs})
+    assert not accepted(house.ask.login())
+
+
 # ---- signatures --------------------------------------------------------------------------------------------------------
 
 

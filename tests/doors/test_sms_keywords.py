@@ -387,7 +387,8 @@ def test_our_own_long_number_gets_no_answer(stand: Stand) -> None:
 def test_the_same_message_twice_is_one_message(stand: Stand) -> None:
     stand.package("3H", "20", 3)
     for _ in range(3):
-        stand.post(stand.sms_path, **{"id": "abc", "from": CALLER, "to": SHORT_CODE, "text": "BUY 3H"})
+        sent = {"id": "abc", "from": CALLER, "to": SHORT_CODE, "text": "BUY 3H"}
+        assert stand.post(stand.sms_path, **sent).status_code == 200
         stand.pass_time(120)
     assert len(stand.purchases()) == 1
     assert stand.told() == ["reply"]
@@ -402,7 +403,8 @@ def test_messages_without_an_id_are_told_apart_by_what_they_say(stand: Stand) ->
 
 def test_a_wrong_try_sent_twice_counts_once(stand: Stand) -> None:
     for _ in range(30):
-        stand.post(stand.sms_path, **{"id": "guess", "from": CALLER, "to": SHORT_CODE, "text": "V 123"})
+        sent = {"id": "guess", "from": CALLER, "to": SHORT_CODE, "text": "V 123"}
+        assert stand.post(stand.sms_path, **sent).status_code == 200
     assert str(stand.text("V 124")).startswith("This code is not right.")
 
 

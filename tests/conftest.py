@@ -27,12 +27,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "first_database: long and the same everywhere, so told on one database only")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     chosen = metafunc.config.getoption("--databases").split(",")
     if unknown := set(chosen) - set(DATABASES):
         raise pytest.UsageError(f"--databases knows {', '.join(DATABASES)}, not {', '.join(sorted(unknown))}")
     if "database_kind" in metafunc.fixturenames:
-        metafunc.parametrize("database_kind", chosen, scope="session")
+        once = metafunc.definition.get_closest_marker("first_database") is not None
+        metafunc.parametrize("database_kind", chosen[:1] if once else chosen, scope="session")
 
 
 @pytest.fixture(scope="session")

@@ -138,6 +138,11 @@ class RedisServer:
             _stop(self.process, signal.SIGKILL)
             self.process = None
 
+    def restart(self) -> None:
+        """Gone, and back with nothing in it."""
+        self.stop()
+        self.start()
+
     def flush(self) -> None:
         with self.client() as client:
             client.flushall()

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import closing, contextmanager
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -18,8 +20,10 @@ from tests.services import eventually
 
 MOMENT_SECONDS_MAX = 45.0
 LOCK_NUMBER = 20_26
-HELD_SECONDS = 0.4
+HELD_SECONDS = 0.3
 """On SQLite: whoever has the write lock for so long without a gap is held by the snag; ours keep it for milliseconds."""
+WRITE_LOCK_BYTE = 120
+"""The byte of SQLite's `-shm` file that a writer locks (WAL_WRITE_LOCK in its source)."""
 ROUNDS_MAX = 400_000_000
 """On SQLite the snag counts up to here, far longer than any story takes."""
 
@@ -80,6 +84,7 @@ class Snag:
         """`event` is `INSERT` or `UPDATE OF column`; `when` a condition on `NEW`, in SQL of both databases."""
         self._url = make_url(database_url)
         self._table, self._event, self._when = table, event, when
+        self._caught: Callable[[Collection[int]], bool] = lambda _: False
 
     @contextmanager
     def laid(self) -> Iterator[Snag]:
@@ -88,9 +93,10 @@ class Snag:
         with opening():
             yield self
 
-    def wait_until_caught(self) -> None:
-        """Until somebody is held."""
-        eventually(lambda: self._caught(), MOMENT_SECONDS_MAX, f"somebody comes by at {self._event} {self._table}")
+    def wait_until_caught(self, whom: Callable[[], Collection[int]]) -> None:
+        """Until one of these processes is held. PostgreSQL does not tell whom it holds, only that it does."""
+        what = f"somebody comes by at {self._event} {self._table}"
+        eventually(lambda: self._caught(whom()), MOMENT_SECONDS_MAX, what)
 
     @contextmanager
     def _on_postgresql(self) -> Iterator[None]:
@@ -106,7 +112,7 @@ class Snag:
                 " EXECUTE FUNCTION snag()"
             )
             waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-            self._caught = lambda: holder.execute(waiting).fetchone() != (0,)
+            self._caught = lambda whom: bool(whom) and holder.execute(waiting).fetchone() != (0,)
             try:
                 yield
             finally:
@@ -122,26 +128,40 @@ class Snag:
                 " (WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers"
                 f" WHERE n < {ROUNDS_MAX}) SELECT count(*) FROM numbers) ELSE 0 END BEGIN SELECT 1; END"
             )
-            self._caught = lambda: _is_locked_for(str(self._url.database), HELD_SECONDS)
+            self._caught = lambda whom: _holds_on(str(self._url.database), whom)
             try:
                 yield
             finally:
                 layer.execute("DROP TRIGGER snag")
 
 
-def _is_locked_for(path: str, seconds: float) -> bool:
-    """Is the write lock of this SQLite file taken without a gap?"""
-    until = time.monotonic() + seconds
-    with closing(sqlite3.connect(path, timeout=0, isolation_level=None)) as other:
-        while time.monotonic() < until:
-            try:
-                other.execute("BEGIN IMMEDIATE")
-            except sqlite3.OperationalError:
-                time.sleep(0.01)
-                continue
-            other.execute("ROLLBACK")
-            return False
-    return True
+def _holds_on(path: str, whom: Collection[int]) -> bool:
+    """Does one of these processes (or a child in its group) keep the write lock of this SQLite file, without a gap?"""
+    until = time.monotonic() + HELD_SECONDS
+    first = _writer(path)
+    while first is not None and _writer(path) == first:
+        if time.monotonic() > until:
+            return _group(first) in whom
+        time.sleep(0.01)
+    return False
+
+
+def _writer(path: str) -> int | None:
+    """The process that has the write lock now, as the kernel knows it."""
+    inode = str(Path(f"{path}-shm").stat().st_ino)
+    for line in Path("/proc/locks").read_text(encoding="ascii").splitlines():
+        match line.split():
+            case [_, "POSIX", _, "WRITE", pid, place, first, last] if place.rpartition(":")[2] == inode:
+                if int(first) <= WRITE_LOCK_BYTE <= int(last):
+                    return int(pid)
+    return None
+
+
+def _group(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except ProcessLookupError:
+        return None
 
 
 class Storm:

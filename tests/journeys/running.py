@@ -1,56 +1,35 @@
-"""The town with real processes: a service that the Procfile started, to be killed wherever it hurts.
+"""The town with real processes: people, a router and companies around a service that the Procfile started.
 
-The shop's processes (`portal ussd radius relay worker worker clock`), their database and their Redis are real and their own;
-the companies, the phones and the router (on the real clock) live in the test's process. What dies is started again by the
-supervisor. Nothing here sleeps for a fixed time: whatever is waited for is looked at until it is so or a deadline passes.
-
-Where a story would only wait for a clock, the clock is moved, by a plain UPDATE of when promises are due: `end_leases` (a
-minute after a worker died), `check_now` (ninety seconds after a prompt), `free_lanes` (the forty seconds for which a dead
-worker keeps a router's lane). One story moves nothing and shows that nobody has to.
+The shop's processes, their database and their Redis are real and their own (`tests.journeys.processes`); the companies, the
+phones and the router (on the real clock) live in the test's process. Nothing here sleeps for a fixed time: whatever is
+waited for is looked at until it is so or a deadline passes.
 """
 
 from __future__ import annotations
 
-import os
-import signal
-import socket
-from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import count
 
-import requests
-from rq.job import Job as RqJob
-from rq.serializers import JSONSerializer
-from sqlalchemy import select
-
-from cli.supervisor import Supervisor
 from core import customers, ledger, messaging, network, purchases, subscriptions
-from core.app import App
-from core.clock import SystemClock
 from core.money import Money
-from core.outbox import LEASE_SECONDS, Promise
 from core.payments import Payment
 from core.phone import Msisdn
-from core.tasks import QUEUES
 from sim.africastalking import AfricasTalking
+from sim.africastalking.messaging import SendRequest
 from sim.daraja import Daraja
+from sim.daraja.stk import Checkout
 from sim.mobile_money import MobileMoney
 from sim.phone import Handset
 from sim.routeros import Device, VirtualRouter
-from tests.services import PostgresServer, RedisServer, eventually
+from tests.journeys.processes import SCHEDULED, Processes
+from tests.services import eventually
 from tests.town import PIN, SAFARICOM, Shop
 
 PRICE_MINOR = 20_00
 STORY_SECONDS_MAX = 60.0
 """How long a story may wait for its good end on a busy machine."""
-OPEN_SECONDS_MAX = 90.0
-SCHEDULED = {"CheckPayment", "Probe"}
-"""Promises that are always open: a look at the router, and looks at payments that happen to be in the future."""
-DEAD_HAND_SECONDS = 4
-"""In the storm: a lease older than this belonged to somebody who is dead; a living worker needs a tenth of it."""
 
 
 @dataclass
@@ -68,34 +47,40 @@ class Payer:
     def mac(self) -> str:
         return self.device.mac
 
+    def is_asked(self, checkout: Checkout) -> bool:
+        """Is this prompt for them?"""
+        return checkout.msisdn == self.msisdn
+
+    def is_told(self, call: SendRequest) -> bool:
+        """Is this SMS for them?"""
+        return self.msisdn in call.recipients
+
 
 @dataclass
-class RunningTown:
-    """Everything at once. Made by `tests.journeys.service.open_running_town`."""
+class RunningTown(Processes):
+    """A service and a town around it. Made by `tests.journeys.service.open_running_town`."""
 
-    kind: str
-    app: App
-    """The test's own eyes on the shop's database."""
-    redis: RedisServer
-    postgres: PostgresServer | None
     router: VirtualRouter
     africastalking: AfricasTalking
     money: MobileMoney
     daraja: Daraja
-    ussd_base: str
-    portal_base: str
-    radius_ports: tuple[int, int]
-    supervisor: Supervisor
-    lines: deque[str]
-    """What the processes said lately."""
     shop: Shop = field(init=False)
     served: list[Payer] = field(default_factory=list)
     """Whom this story has served; with what was in the books before, that is all that may be in them afterwards."""
     _revenue_before: int = 0
     _numbers: Iterator[int] = field(default_factory=lambda: count(100))
 
+    @property
+    def ussd_base(self) -> str:
+        return self.web_bases[0]
+
+    @property
+    def portal_base(self) -> str:
+        return self.web_bases[1]
+
     def begin_story(self) -> None:
-        """A story counts its own money only."""
+        """A story counts its own money only, and finds everything in its place."""
+        self.tidy_up()
         self.served, self._revenue_before = [], self.revenue()
 
     # ---- people ----------------------------------------------------------------------------------------------------------
@@ -147,106 +132,6 @@ class RunningTown:
         """Types the PIN; the money is gone."""
         assert payer.phone.type_pin(PIN) == "paid"
 
-    # ---- harm ------------------------------------------------------------------------------------------------------------
-
-    def pids(self, name: str) -> dict[str, int]:
-        """The living processes of this name: `worker` means all workers."""
-        return {each: pid for each, pid in self.supervisor.processes.items() if each.split(".")[0] == name}
-
-    def kill(self, *names: str) -> None:
-        """SIGKILL for every process of these names, with all its children; returns when they are dead."""
-        for name in names:
-            victims = self.pids(name)
-            assert victims, f"no {name} is alive to be killed"
-            self._kill(victims)
-
-    def kill_at_work(self, kind: str) -> list[int]:
-        """SIGKILL for the workers that have a promise of this kind in hand now; everything they held."""
-        held = {pid: ids for pid, ids in self.at_work().items() if kind in self._kinds_of(ids)}
-        assert held, f"no worker is at work on a {kind}"
-        self._kill({name: pid for name, pid in self.pids("worker").items() if pid in held})
-        return [promise_id for ids in held.values() for promise_id in ids]
-
-    def _kinds_of(self, promise_ids: list[int]) -> set[str]:
-        """Read without asking for SQLite's write lock: a worker may be holding it, and that is why we ask."""
-        with self.app.engine.connect().execution_options(only_reads=True) as connection:
-            return set(connection.scalars(select(Promise.kind).where(Promise.id.in_(promise_ids))))
-
-    def at_work(self) -> dict[int, list[int]]:
-        """Process id of every worker with a job in hand → the promises in that job."""
-        alive, held = set(self.pids("worker").values()), {}
-        with self.redis.client() as client:
-            for key in client.scan_iter("rq:worker:*", count=1000):
-                pid, job_id = client.hmget(key, "pid", "current_job")
-                if pid is not None and job_id is not None and int(pid) in alive:
-                    job = RqJob.fetch(job_id.decode(), connection=client, serializer=JSONSerializer)
-                    held[int(pid)] = [int(promise_id) for promise_id in str(job.args[0]).split(",")]
-        return held
-
-    def kill_if_alive(self, name: str) -> None:
-        """SIGKILL for this very process, unless it has just died anyway."""
-        self._kill({each: pid for each, pid in self.supervisor.processes.items() if each == name})
-
-    @contextmanager
-    def frozen(self, name: str) -> Iterator[None]:
-        """These processes stand still while the block runs."""
-        pids = self.pids(name).values()
-        for pid in pids:
-            os.killpg(pid, signal.SIGSTOP)
-        try:
-            yield
-        finally:
-            for pid in pids:
-                os.killpg(pid, signal.SIGCONT)
-
-    def queued(self) -> int:
-        """How many jobs the relay has laid into Redis and nobody has taken."""
-        with self.redis.client() as client:
-            return sum(client.llen(f"rq:queue:{name}") for name in QUEUES)
-
-    def _kill(self, victims: dict[str, int]) -> None:
-        for pid in victims.values():
-            try:
-                os.killpg(pid, signal.SIGKILL)
-            except ProcessLookupError:
-                pass  # it died a moment ago
-        eventually(lambda: not set(victims.values()) & set(self.supervisor.processes.values()), 10, "they are dead")
-
-    def database_dies(self) -> None:
-        """PostgreSQL stops at once without saving and starts again. SQLite lives in our processes: all of them die at once."""
-        if self.postgres is None:
-            self._kill(self.supervisor.processes)
-        else:
-            self.postgres.crash()
-            self.postgres.start()
-            self.app.engine.dispose()
-
-    # ---- moving clocks ---------------------------------------------------------------------------------------------------
-
-    def end_leases(self, promise_ids: list[int] | None = None) -> None:
-        """As if the minute had passed after which a dead worker's (or an emptied Redis') promises fall due again."""
-        chosen = None if promise_ids is None else set(promise_ids)
-        self._due_now(lambda row: row.kind not in SCHEDULED if chosen is None else row.id in chosen)
-
-    def end_old_leases(self) -> None:
-        """As if leases were seconds long: what was leased a while ago and is still open was in a dead hand."""
-        leased_before = SystemClock().now() - timedelta(seconds=DEAD_HAND_SECONDS)
-        first, last = (
-            leased_before + timedelta(seconds=LEASE_SECONDS / 2),
-            leased_before + timedelta(seconds=LEASE_SECONDS),
-        )
-        self._due_now(lambda row: first < row.due_at < last and row.kind not in SCHEDULED)
-
-    def check_now(self) -> None:
-        """As if the ninety seconds had passed after which we ask the company ourselves."""
-        self._due_now(lambda row: row.kind == "CheckPayment")
-
-    def free_lanes(self) -> None:
-        """As if the forty seconds had passed after which a dead worker's hold on a router ends."""
-        with self.redis.client() as client:
-            for key in client.scan_iter("lane:*"):
-                client.delete(key)
-
     def healed(self) -> bool:
         """Move all clocks a little, as in the minutes after a storm; for the loop that waits for its good end."""
         self.end_old_leases()
@@ -255,37 +140,11 @@ class RunningTown:
             self.check_now()
         return True
 
-    def _due_now(self, wanted: Callable[[Promise], bool]) -> None:
-        with self.app.work(None) as uow:
-            for row in uow.session.query(Promise).filter(Promise.done_at.is_(None), Promise.parked_at.is_(None)):
-                if wanted(row) and row.due_at > uow.now:
-                    row.due_at = uow.now
-
     # ---- what became of it -----------------------------------------------------------------------------------------------
-
-    def wait_until_open(self) -> None:
-        """Every process is up and answers: two web doors, RADIUS on both ports, a worker in Redis."""
-        eventually(lambda: len(self.supervisor.processes) == 7, OPEN_SECONDS_MAX, "seven processes live")
-        for base in (self.ussd_base, self.portal_base):
-            eventually(lambda url=f"{base}/healthz": _answers(url), OPEN_SECONDS_MAX, f"{base} answers")  # type: ignore[misc]
-        for port in self.radius_ports:
-            eventually(lambda port=port: _taken(port), OPEN_SECONDS_MAX, f"RADIUS listens on {port}")  # type: ignore[misc]
-        eventually(lambda: self._workers_known(), OPEN_SECONDS_MAX, "a worker waits for work")
-
-    def _workers_known(self) -> set[int]:
-        with self.redis.client() as client:
-            known = {int(client.hget(key, "pid") or 0) for key in client.scan_iter("rq:worker:*", count=1000)}
-        return known & set(self.pids("worker").values())
 
     def waiting_macs(self) -> set[str]:
         with self.app.work(self.shop.tenant_id) as uow:
             return {mac for mac, _ in network.waiting_devices(uow, limit=100)}
-
-    def promises(self, *kinds: str) -> list[Promise]:
-        """Open and parked promises (of these kinds), oldest first."""
-        with self.app.work(None) as uow:
-            rows = uow.session.query(Promise).filter(Promise.done_at.is_(None)).order_by(Promise.id)
-            return [row for row in rows if not kinds or row.kind in kinds]
 
     def owed(self) -> list[tuple[str, str | None]]:
         """What should not be open any more once a story is over: kind and last error."""
@@ -346,25 +205,8 @@ class RunningTown:
         assert totals["revenue"] == self.daraja.total_taken_minor
         assert totals.get("wallets", 0) == totals.get("suspense", 0) == 0
         assert self.owed() == []
-        assert [line for line in self.lines if '"promise.bug"' in line or '"sweep.failed"' in line] == []
+        assert [line for line in self.said.lines if '"promise.bug"' in line or '"sweep.failed"' in line] == []
 
     def last_words(self) -> str:
         """What the processes said lately, for whoever must understand a failure."""
-        return "\n".join(self.lines)
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=2).ok
-    except requests.RequestException:
-        return False
-
-
-def _taken(port: int) -> bool:
-    """Does somebody listen on this UDP port?"""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return True
-    return False
+        return "\n".join(self.said.lines)

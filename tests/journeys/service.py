@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections import deque
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -20,11 +19,10 @@ from sim.daraja import Daraja
 from sim.mobile_money import MobileMoney
 from sim.routeros import VirtualRouter
 from tests import services
+from tests.journeys.processes import Said
 from tests.journeys.running import PRICE_MINOR, RunningTown
 from tests.services import PostgresServer, RedisServer
 from tests.town import Town, open_shop
-
-LINES_KEPT = 400
 
 
 @contextmanager
@@ -43,15 +41,13 @@ def open_running_town(kind: str, folder: Path, key_file: Path) -> Iterator[Runni
         app = open_app(config.load(**wanted))
         stack.callback(app.close)
         migrations.upgrade(app.engine)
-        lines: deque[str] = deque(maxlen=LINES_KEPT)
+        said = Said()
         supervisor = Supervisor(
-            ROOT / "Procfile", env=_environment(folder, wanted), cwd=ROOT, scale={"worker": 2},
-            on_line=lambda name, line: lines.append(f"{name:10} {line}"),
-        )  # fmt: skip
+            ROOT / "Procfile", env=_environment(folder, wanted), cwd=ROOT, scale={"worker": 2}, on_line=said
+        )
         town = RunningTown(
-            kind, app, redis_server, postgres, router, africastalking, money, daraja,
-            f"http://127.0.0.1:{wanted['ussd']['port']}", wanted["public_url"],
-            (wanted["radius"]["auth_port"], wanted["radius"]["acct_port"]), supervisor, lines,
+            app, redis_server, postgres, supervisor, said, (f"http://127.0.0.1:{wanted['ussd']['port']}", wanted["public_url"]),
+            (wanted["radius"]["auth_port"], wanted["radius"]["acct_port"]), router, africastalking, money, daraja,
         )  # fmt: skip
         town.shop = open_shop(cast(Town, town), "kiosk", "Kiosk Net")
         _furnish(town)

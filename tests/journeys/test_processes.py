@@ -2,45 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
-from pathlib import Path
 
 import pytest
 
-from sim.africastalking.messaging import Hook, Refusal, SendRequest
+from sim.africastalking.messaging import Hook, Refusal
 from sim.daraja.company import PUSH_PATH
 from sim.daraja.delivery import Delivered
-from sim.daraja.stk import Checkout
 from sim.routeros.checks import Trap
-from tests.journeys.harm import Snag, strike
+from tests.journeys.harm import Strike, strike
 from tests.journeys.running import STORY_SECONDS_MAX, Payer, RunningTown
-from tests.journeys.service import open_running_town
 from tests.services import eventually
 
 LOGIN, HOST = "/ip/hotspot/active/login", "/ip/hotspot/host/print"
-PAYERS, STORM_SEED = 20, 1963
-
-
-@pytest.fixture(scope="module")
-def service(database_kind: str, secrets_key: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningTown]:
-    """One running service for all stories on one kind of database."""
-    with open_running_town(database_kind, tmp_path_factory.mktemp("service"), secrets_key) as town:
-        yield town
 
 
 @pytest.fixture
-def town(service: RunningTown) -> Iterator[RunningTown]:
-    """The service at the beginning of a story; what it said is shown when the story fails."""
-    service.begin_story()
-    service.lines.clear()
-    yield service
-    print(service.last_words())
-
-
-def snag(town: RunningTown, table: str, event: str, when: str = "1 = 1") -> AbstractContextManager[Snag]:
-    return Snag(town.app.settings.database.url, table, event, when).laid()
+def town(running_town: RunningTown) -> RunningTown:
+    return running_town
 
 
 def test_a_purchase_with_real_processes(town: RunningTown) -> None:
@@ -65,10 +45,9 @@ def test_the_menu_dies_while_it_takes_the_order(town: RunningTown) -> None:
     payer = town.newcomer()
     payer.phone.dial(town.shop.service_code)
     pay_key = town.key_of(payer.phone.answer("1"), payer)
-    with snag(town, "payment", "INSERT") as spot, ThreadPoolExecutor(1) as hand:
+    with town.snag("payment", "INSERT") as spot, ThreadPoolExecutor(1) as hand:
         screen = hand.submit(payer.phone.answer, pay_key)
-        spot.wait_until_caught()
-        town.kill("ussd")
+        town.killed_at(spot, "ussd")
         assert "problem" in screen.result()
     assert town.payments(payer) == []
     pay_after_redialling(town, payer)
@@ -102,10 +81,9 @@ def test_the_gateway_repeats_the_last_step_to_another_process(town: RunningTown)
 
 def test_the_relay_dies_while_it_leases(town: RunningTown) -> None:
     payer = town.newcomer()
-    with snag(town, "promise", "UPDATE OF due_at", "NEW.kind = 'PromptPayment'") as spot:
+    with town.snag("promise", "UPDATE OF due_at", "NEW.kind = 'PromptPayment'") as spot:
         town.order(payer)
-        spot.wait_until_caught()
-        town.kill("relay")
+        town.killed_at(spot, "relay")
     town.prompted(payer)
     town.pay(payer)
     town.assert_served_once(payer)
@@ -113,10 +91,9 @@ def test_the_relay_dies_while_it_leases(town: RunningTown) -> None:
 
 def test_the_worker_dies_before_it_took_the_prompt(town: RunningTown) -> None:
     payer = town.newcomer()
-    with snag(town, "payment", "UPDATE OF prompted_at", "NEW.prompted_at IS NOT NULL") as spot:
+    with town.snag("payment", "UPDATE OF prompted_at", "NEW.prompted_at IS NOT NULL") as spot:
         town.order(payer)
-        spot.wait_until_caught()
-        lost = town.kill_at_work("PromptPayment")
+        lost = town.worker_killed_at(spot, "PromptPayment")
     town.end_leases(lost)
     town.prompted(payer)
     town.pay(payer)
@@ -145,13 +122,9 @@ def asked_about(town: RunningTown, payer: Payer) -> bool:
     return any(digits in call.body for call in town.daraja.requests_seen if call.path == PUSH_PATH)
 
 
-def is_for(payer: Payer) -> Callable[[Checkout], bool]:
-    return lambda asked: asked.msisdn == payer.msisdn
-
-
 def test_the_worker_dies_asking_before_the_phone_rings(town: RunningTown) -> None:
     payer = town.newcomer()
-    with strike(town.daraja.on_prompt, is_for(payer), lambda: town.kill_at_work("PromptPayment")) as blow:
+    with strike(town.daraja.on_prompt, payer.is_asked, lambda: town.kill_at_work("PromptPayment")) as blow:
         town.order(payer)
         town.end_leases(blow.wait())
     paid_without_a_request_id(town, payer)
@@ -159,7 +132,7 @@ def test_the_worker_dies_asking_before_the_phone_rings(town: RunningTown) -> Non
 
 def test_the_worker_dies_when_the_phone_rings_and_never_learns_it(town: RunningTown) -> None:
     payer = town.newcomer()
-    with strike(town.daraja.after_prompt, is_for(payer), lambda: town.kill_at_work("PromptPayment")) as blow:
+    with strike(town.daraja.after_prompt, payer.is_asked, lambda: town.kill_at_work("PromptPayment")) as blow:
         town.order(payer)
         town.end_leases(blow.wait())
     paid_without_a_request_id(town, payer)
@@ -167,10 +140,9 @@ def test_the_worker_dies_when_the_phone_rings_and_never_learns_it(town: RunningT
 
 def test_the_worker_dies_writing_down_the_request_id(town: RunningTown) -> None:
     payer = town.newcomer()
-    with snag(town, "payment", "UPDATE OF request_id", "NEW.request_id IS NOT NULL") as spot:
+    with town.snag("payment", "UPDATE OF request_id", "NEW.request_id IS NOT NULL") as spot:
         town.order(payer)
-        spot.wait_until_caught()
-        lost = town.kill_at_work("PromptPayment")
+        lost = town.worker_killed_at(spot, "PromptPayment")
     town.end_leases(lost)
     paid_without_a_request_id(town, payer)
 
@@ -189,10 +161,9 @@ def paid_without_a_request_id(town: RunningTown, payer: Payer) -> None:
 def test_the_portal_dies_while_the_callback_is_written_down(town: RunningTown) -> None:
     payer = town.ordered()
     eventually(lambda: town.payments(payer)[0].request_id, STORY_SECONDS_MAX, "the request id is known")
-    with snag(town, "inbound", "INSERT") as spot:
+    with town.snag("inbound", "INSERT") as spot:
         town.pay(payer)
-        spot.wait_until_caught()
-        town.kill("portal")
+        town.killed_at(spot, "portal")
         assert town.daraja.wait_until_idle()
     assert not any(delivery.answer.ok for delivery in deliveries_for(town, payer)), "nobody will tell us again"
     town.check_now()
@@ -221,6 +192,7 @@ def test_the_worker_dies_where_everything_becomes_true(town: RunningTown, table:
     town.assert_served_once(payer)
 
 
+@pytest.mark.first_database
 def test_nobody_needs_to_help_when_a_worker_dies(town: RunningTown) -> None:
     payer = town.ordered()
     killed_at(town, payer, "Digest", "purchase", "UPDATE OF completed_at", "NEW.completed_at IS NOT NULL")
@@ -230,10 +202,9 @@ def test_nobody_needs_to_help_when_a_worker_dies(town: RunningTown) -> None:
 
 def killed_at(town: RunningTown, payer: Payer, kind: str, table: str, event: str, when: str = "1 = 1") -> list[int]:
     """The payer pays, and the worker that comes by this spot keeping a promise of this kind dies there; what it held."""
-    with snag(town, table, event, when) as spot:
+    with town.snag(table, event, when) as spot:
         town.pay(payer)
-        spot.wait_until_caught()
-        lost = town.kill_at_work(kind)
+        lost = town.worker_killed_at(spot, kind)
     assert set(lost) & {row.id for row in town.promises()}, "it died before its work was done"
     return lost
 
@@ -319,10 +290,7 @@ def test_the_worker_dies_when_the_receipt_is_out_and_it_goes_out_again(town: Run
 def receipt_strike(
     town: RunningTown, hooks: list[Hook], payer: Payer, then: Exception | None = None
 ) -> AbstractContextManager[Strike]:
-    def wanted(call: SendRequest) -> bool:
-        return payer.msisdn in call.recipients
-
-    return strike(hooks, wanted, lambda: town.kill_at_work("SendMessage"), then)
+    return strike(hooks, payer.is_told, lambda: town.kill_at_work("SendMessage"), then)
 
 
 def test_the_worker_dies_writing_down_that_the_receipt_is_out(town: RunningTown) -> None:
@@ -337,150 +305,7 @@ def test_the_menu_dies_while_a_delivery_report_comes_in(town: RunningTown) -> No
     town.africastalking.reports.withhold()
     town.pay(payer)
     town.until_served(payer)
-    with snag(town, "message", "UPDATE OF state", "NEW.state IN ('sent', 'delivered')") as spot:
+    with town.snag("message", "UPDATE OF state", "NEW.state IN ('sent', 'delivered')") as spot:
         town.africastalking.reports.release()
-        spot.wait_until_caught()
-        town.kill("ussd")
+        town.killed_at(spot, "ussd")
     town.assert_served_once(payer)
-
-
-# ---- what carries the work -------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("name", ["relay", "clock"])
-def test_what_carries_the_work_dies_at_every_step(town: RunningTown, name: str) -> None:
-    payer = town.newcomer()
-    town.order(payer)
-    town.kill(name)
-    town.prompted(payer)
-    eventually(lambda: town.pids(name), STORY_SECONDS_MAX, "it is back")
-    town.kill(name)
-    town.pay(payer)
-    eventually(lambda: town.promises("Digest") or payer.device.online, STORY_SECONDS_MAX, "the callback is stored")
-    eventually(lambda: town.pids(name), STORY_SECONDS_MAX, "it is back")
-    town.kill(name)
-    town.assert_served_once(payer)
-
-
-def test_redis_forgets_everything_at_every_step(town: RunningTown) -> None:
-    payer = town.newcomer()
-    town.order(payer)
-    town.redis.flush()
-    with strike(town.daraja.on_prompt, is_for(payer), town.redis.flush) as asked:
-        town.prompted(payer)
-        asked.wait()
-    with (
-        strike(town.router.on_command, lambda path, _: path == LOGIN, town.redis.flush) as let_in,
-        strike(town.africastalking.on_send, lambda call: payer.msisdn in call.recipients, town.redis.flush) as told,
-    ):
-        town.pay(payer)
-        until_struck(town, let_in, told)
-    town.end_leases()
-    town.assert_served_once(payer)
-
-
-def until_struck(town: RunningTown, *blows: Strike) -> None:
-    """One blow may have swept away the promise that leads to the next: then its lease ends."""
-
-    def struck() -> bool:
-        town.end_old_leases()
-        return all(blow.done.is_set() for blow in blows)
-
-    eventually(struck, STORY_SECONDS_MAX, "everything was struck")
-    for blow in blows:
-        blow.wait()
-
-
-def test_redis_forgets_what_lies_in_the_queue(town: RunningTown) -> None:
-    payer = town.ordered()
-    with town.frozen("worker"):
-        town.pay(payer)
-        eventually(lambda: town.queued() and town.daraja.wait_until_idle(), STORY_SECONDS_MAX, "the callback is queued")
-        town.redis.flush()
-    town.end_leases()
-    town.assert_served_once(payer)
-
-
-def test_redis_is_away_while_the_callback_comes(town: RunningTown) -> None:
-    payer = town.ordered()
-    town.redis.stop()
-    town.pay(payer)
-    eventually(lambda: town.promises("Digest"), STORY_SECONDS_MAX, "the callback is stored without Redis")
-    assert not payer.device.online
-    town.redis.start()
-    town.assert_served_once(payer)
-
-
-def test_redis_restarts_at_every_step(town: RunningTown) -> None:
-    payer = town.newcomer()
-    for step in (town.order, town.prompted, town.pay):
-        town.redis.stop()
-        town.redis.start()
-        step(payer)
-    town.assert_served_once(payer)
-
-
-# ---- the database ----------------------------------------------------------------------------------------------------------
-
-
-def test_the_database_dies_while_the_prompt_is_on_the_phone(town: RunningTown) -> None:
-    payer = town.ordered()
-    town.database_dies()
-    town.daraja.hold_callbacks()
-    town.pay(payer)
-    town.wait_until_open()
-    town.daraja.release_callbacks()
-    town.assert_served_once(payer)
-
-
-def test_the_database_dies_where_everything_becomes_true(town: RunningTown) -> None:
-    payer = town.ordered()
-    with snag(town, "purchase", "UPDATE OF completed_at", "NEW.completed_at IS NOT NULL") as spot:
-        town.pay(payer)
-        spot.wait_until_caught()
-        town.database_dies()
-    town.wait_until_open()
-    town.end_leases()
-    town.assert_served_once(payer)
-
-
-def test_the_database_dies_while_the_device_is_let_in(town: RunningTown) -> None:
-    payer = town.ordered()
-    with strike(town.router.on_command, lambda path, _: path == LOGIN, town.database_dies) as blow:
-        town.pay(payer)
-        blow.wait()
-    town.wait_until_open()
-    town.free_lanes()
-    town.end_leases()
-    town.assert_served_once(payer)
-
-
-# ---- everything at once ----------------------------------------------------------------------------------------------------
-
-
-def test_twenty_purchases_in_a_storm(town: RunningTown) -> None:
-    payers = [town.newcomer() for _ in range(PAYERS)]
-    for payer in payers:
-        town.register(payer)
-    blows = [
-        *(lambda name=name: town.kill_if_alive(name) for name in ["worker.1", "worker.2", "relay"] * 3),
-        lambda: (town.redis.stop(), town.redis.start()),
-    ]
-    storm = Storm(Random(STORM_SEED), blows, among=6 * PAYERS)
-    at, daraja, router = town.africastalking, town.daraja, town.router
-    daraja.repeat_callbacks(2)
-    daraja.auto_approve(0.2)
-    with storm.over_hooks(daraja.on_prompt, daraja.after_prompt, router.on_command, at.on_send, at.after_send):
-        with ThreadPoolExecutor(4) as hands:
-            list(hands.map(town.order, payers))
-        eventually(lambda: town.healed() and all(map(town.is_served, payers)), 110, "all twenty are served")
-    daraja.auto_approve(None)
-    daraja.repeat_callbacks(1)
-    assert storm.over and storm.errors == []
-    town.served += payers
-    for payer in payers:
-        town.assert_bought_once(payer)
-        assert len(town.payments(payer)) <= 2, "asked again at most once, after a worker died asking"
-    online = {row["user"] for row in town.router.rows("/ip/hotspot/active")}
-    assert online >= {payer.mac for payer in payers}
-    town.assert_books()

@@ -49,6 +49,7 @@ class Stage:
     _supervisor: Supervisor | None = None
     _lock: IO[str] | None = None
     _logs: dict[str, IO[str]] = field(default_factory=dict)
+    _closed: bool = False
 
     # ── before anything runs ──
 
@@ -130,6 +131,8 @@ acct_port = {ports["acct"]}
         self._supervisor.start()
 
     def _on_line(self, name: str, line: str) -> None:
+        if self._closed:
+            return
         log = self._logs.get(name)
         if log is None:
             log = self._logs[name] = (self.folder / "log" / f"{name}.log").open("a", encoding="utf-8", buffering=1)
@@ -180,9 +183,9 @@ acct_port = {ports["acct"]}
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGTERM)
             stopping.join()
+        self._closed = True
         for log in self._logs.values():
             log.close()
-        self._logs.clear()
         if self._lock is not None:
             self._lock.close()
             self._lock = None

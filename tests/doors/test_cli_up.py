@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from cli.commands.up import read_scale
 from cli.demo.play import option, options
 from cli.failures import Failed
 from cli.places import ROOT
+from core import tenants
 from tests.doors.cli_kit import OPEN, Box, make_box
 from tests.services import eventually, free_port
 
@@ -131,6 +133,47 @@ def test_a_scale_says_how_many_of_each() -> None:
 )
 def test_only_a_plain_local_redis_may_be_started_by_us(url: str, port: int | None) -> None:
     assert embedded.local_port(url) == port
+
+
+# ---- a person at a terminal --------------------------------------------------------------------------------------------
+
+
+def test_init_asks_a_person_for_what_is_missing_and_offers_what_fits_the_country(
+    tmp_path: Path, secrets_key: Path
+) -> None:
+    box = make_box(tmp_path, f"sqlite:///{tmp_path / 'duka.db'}", "redis://127.0.0.1:1/0", secrets_key)
+    ours, theirs = pty.openpty()
+    environment = os.environ | box.env | {"PYTHONPATH": str(ROOT), "TERM": "dumb"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "init"],
+        cwd=box.folder,
+        env=environment,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    os.write(ours, b"lake\nLake Net\nTZ\n\n\nsw\n\n")
+    said = everything(ours)
+    assert process.wait(STOP_SECONDS_MAX) == 0, said
+    assert "Africa/Dar_es_Salaam" in said
+    with box.work(1) as uow:
+        tenant = tenants.current(uow)
+        assert (tenant.slug, tenant.country, tenant.currency, tenant.language) == ("lake", "TZ", "TZS", "sw")
+
+
+def everything(terminal: int) -> str:
+    """What a terminal shows until its program ends."""
+    said = b""
+    while True:
+        try:
+            piece = os.read(terminal, 4096)
+        except OSError:  # how Linux says that nobody holds the other end any more
+            piece = b""
+        if not piece:
+            os.close(terminal)
+            return said.decode(errors="replace")
+        said += piece
 
 
 # ---- demo --------------------------------------------------------------------------------------------------------------

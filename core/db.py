@@ -6,7 +6,8 @@ SQLite (WAL, immediate transactions) and PostgreSQL 15+ (psycopg 3) are equals; 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,12 +31,16 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 SQLITE_BUSY_SECONDS = 10
 POOL_SIZE = 5
 POOL_OVERFLOW_MAX = 5
+UNASKED_SECONDS_MAX = 1.0
+"""A connection that was used so lately is handed out without asking whether the server is still there."""
+_USED_AT = "used at"
 
 
 class Instant(TypeDecorator[datetime]):
@@ -131,15 +136,35 @@ def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        return create_engine(
-            parsed, pool_size=pool_size, max_overflow=POOL_OVERFLOW_MAX, pool_pre_ping=True, pool_recycle=1800
-        )
+        engine = create_engine(parsed, pool_size=pool_size, max_overflow=POOL_OVERFLOW_MAX, pool_recycle=1800)
+        event.listen(engine, "checkin", _note_use)
+        event.listen(engine, "checkout", _ask_after_a_pause(engine))
+        return engine
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
     engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_SECONDS})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine
+
+
+def _note_use(_connection: Any, record: Any) -> None:
+    record.info[_USED_AT] = time.monotonic()
+
+
+def _ask_after_a_pause(engine: Engine) -> Callable[[Any, Any, Any], None]:
+    """Like `pool_pre_ping`, but a busy process is spared the question before every transaction: a fifth of a short one."""
+
+    def ask(connection: Any, record: Any, _proxy: object) -> None:
+        used_at = record.info.get(_USED_AT)
+        if used_at is None or time.monotonic() - used_at <= UNASKED_SECONDS_MAX:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except engine.dialect.loaded_dbapi.Error as error:
+            raise InvalidatePoolError("the database has hung up meanwhile") from error
+
+    return ask
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

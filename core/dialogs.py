@@ -19,7 +19,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.db import Base, TenantOwned, pk
 from core.errors import Refusal
 from core.roles import customers_may, system_only
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 LIFE_SECONDS = 600
 """A session lasts 180 s at most (africastalking.md §2.2); the rest is for late repeats."""
@@ -84,13 +84,12 @@ class Conversation:
         return self.last_reply if self.outcome is not None or steps <= self.steps else None
 
 
-# Every key press runs two or three of these, so they are built once and go to the connection directly. The unit of work's
-# tenant filter does not see them there: each names the tenant itself.
+# Every key press runs two or three of these, so they are built once; each names the tenant itself.
 _COLUMNS = (
     Dialog.id, Dialog.session_id, Dialog.msisdn, Dialog.customer_id, Dialog.screen, Dialog.memory, Dialog.steps,
     Dialog.last_reply, Dialog.outcome,
 )  # fmt: skip
-_OWN = Dialog.tenant_id == bindparam("own_tenant")
+_OWN = Dialog.tenant_id == OWN_TENANT
 _FIND = select(*_COLUMNS).where(_OWN, Dialog.session_id == bindparam("session")).with_for_update()
 _KEEP = update(Dialog).where(_OWN, Dialog.id == bindparam("dialog")).values(
     {name: bindparam(name) for name in ("customer_id", "screen", "memory", "steps", "last_reply", "outcome", "touched_at")}
@@ -109,7 +108,7 @@ _UNFINISHED = (
     .limit(1)
 )
 _START = {
-    name: insert(Dialog).on_conflict_do_nothing(index_elements=["tenant_id", "session_id"]).returning(*_COLUMNS)
+    name: insert(Dialog).on_conflict_do_nothing(index_elements=["tenant_id", "session_id"]).returning(Dialog.id)
     for name, insert in (("postgresql", postgres_insert), ("sqlite", sqlite_insert))
 }
 
@@ -122,53 +121,50 @@ def open_(
 
     `new` says which is likelier and only saves a statement. Raises `NotYourSession`.
     """
-    row = _start(uow, session_id, msisdn, life_seconds) if new else _find(uow, session_id)
-    if row is None:
-        row = _find(uow, session_id) if new else _start(uow, session_id, msisdn, life_seconds)
-    if row is None:  # somebody else's first post was faster than ours between the two statements
-        row = _find(uow, session_id)
-    if row is None or row.msisdn != msisdn:
+    told = _start(uow, session_id, msisdn, life_seconds) if new else _find(uow, session_id)
+    if told is None:
+        told = _find(uow, session_id) if new else _start(uow, session_id, msisdn, life_seconds)
+    if told is None:  # somebody else's first post was faster than ours between the two statements
+        told = _find(uow, session_id)
+    if told is None or told.msisdn != msisdn:
         raise NotYourSession()
-    return _conversation(row)
+    return told
 
 
-def _find(uow: UnitOfWork, session_id: str) -> Row[Any] | None:
-    return uow.session.connection().execute(_FIND, {"own_tenant": uow.tenant, "session": session_id}).first()
+def _find(uow: UnitOfWork, session_id: str) -> Conversation | None:
+    return _conversation(uow.run(_FIND, session=session_id).first())
 
 
-def _start(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> Row[Any] | None:
-    connection = uow.session.connection()
-    fresh = {
-        "tenant_id": uow.tenant, "session_id": session_id, "msisdn": msisdn, "screen": "", "memory": {}, "steps": 0,
-        "touched_at": uow.now, "expires_at": uow.now + timedelta(seconds=life_seconds),
-    }  # fmt: skip
-    return connection.execute(_START[connection.dialect.name], fresh).first()
+def _start(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> Conversation | None:
+    """A new conversation; None when there is one with this session id."""
+    row = uow.connection.execute(
+        _START[uow.connection.dialect.name],
+        {
+            "tenant_id": uow.tenant, "session_id": session_id, "msisdn": msisdn, "screen": "", "memory": {}, "steps": 0,
+            "touched_at": uow.now, "expires_at": uow.now + timedelta(seconds=life_seconds),
+        },
+    ).first()  # fmt: skip
+    return None if row is None else Conversation(row.id, session_id, msisdn, None, "", {}, 0, None, None)
 
 
-def _conversation(row: Row[Any]) -> Conversation:
-    values: list[Any] = list(row)
-    return Conversation(*values)
+def _conversation(row: Row[Any] | None) -> Conversation | None:
+    return None if row is None else Conversation(*row)
 
 
 @customers_may
 def keep(uow: UnitOfWork, told: Conversation) -> None:
     """Remember how the conversation stands now."""
-    state = {
-        "customer_id": told.customer_id, "screen": told.screen, "memory": told.memory, "steps": told.steps,
-        "last_reply": told.last_reply, "outcome": told.outcome, "touched_at": uow.now,
-    }  # fmt: skip
-    uow.session.connection().execute(_KEEP, state | {"own_tenant": uow.tenant, "dialog": told.id})
+    uow.run(
+        _KEEP, dialog=told.id, customer_id=told.customer_id, screen=told.screen, memory=told.memory, steps=told.steps,
+        last_reply=told.last_reply, outcome=told.outcome, touched_at=uow.now,
+    )  # fmt: skip
 
 
 @customers_may
 def unfinished(uow: UnitOfWork, msisdn: str, except_session: str) -> Conversation | None:
     """The conversation this number dropped within the last five minutes after at least one answer, if any."""
-    asked = {
-        "own_tenant": uow.tenant, "phone": msisdn, "session": except_session,
-        "since": uow.now - timedelta(seconds=RESUME_SECONDS),
-    }  # fmt: skip
-    row = uow.session.connection().execute(_UNFINISHED, asked).first()
-    return _conversation(row) if row is not None else None
+    since = uow.now - timedelta(seconds=RESUME_SECONDS)
+    return _conversation(uow.run(_UNFINISHED, phone=msisdn, session=except_session, since=since).first())
 
 
 @customers_may

@@ -19,6 +19,7 @@ GSM7_BASIC = frozenset(
     "abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 GSM7_EXTENDED = frozenset("^{}[]~\\|€\f")
+_ALL_BASIC = re.compile(f"[{re.escape(''.join(sorted(GSM7_BASIC)))}]*")
 _TYPOGRAPHY = str.maketrans(
     {
         "‘": "'",
@@ -38,6 +39,8 @@ _TYPOGRAPHY = str.maketrans(
 
 def septets(text: str) -> int | None:
     """Length in GSM 03.38 septets (extended characters count two); None when the alphabet lacks a character."""
+    if _ALL_BASIC.fullmatch(text):
+        return len(text)
     length = 0
     for char in text:
         if char in GSM7_BASIC:
@@ -60,6 +63,8 @@ def parts(text: str) -> int:
 
 def plain(text: str) -> str:
     """The same words in GSM-7: typographic signs and foreign accents are replaced, control characters dropped."""
+    if _ALL_BASIC.fullmatch(text):
+        return text
     text = text.translate(_TYPOGRAPHY)
     out: list[str] = []
     for char in text:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from typing import Any, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import Connection, CursorResult, Executable, bindparam, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from core import outbox
@@ -21,6 +22,8 @@ from core.tasks import Task
 
 Row = TypeVar("Row", bound=Base)
 TENANT_KEY = "tenant_id"
+OWN_TENANT = bindparam("own_tenant")
+"""The tenant of the visit, in statements for `UnitOfWork.run`."""
 
 
 class WrongTenant(RuntimeError):
@@ -43,6 +46,20 @@ class UnitOfWork:
         if self.tenant_id is None:
             raise WrongTenant("this visit has no tenant")
         return self.tenant_id
+
+    @cached_property
+    def connection(self) -> Connection:
+        """The connection of this visit's transaction."""
+        return self.session.connection()
+
+    def run(self, statement: Executable, **values: Any) -> CursorResult[Any]:
+        """Run a statement that was built once, with these values: for the busiest paths, several times cheaper.
+
+        It gives plain rows and passes by the tenant filter, so it must name the tenant itself (`OWN_TENANT`). It sees what
+        this visit has changed.
+        """
+        self.session.flush()
+        return self.connection.execute(statement, {OWN_TENANT.key: self.tenant, **values})
 
     def add(self, row: Row) -> Row:
         """Keep a new row; its id is known afterwards."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
 from core import codes
@@ -14,7 +14,7 @@ from core.errors import Refusal
 from core.phone import Msisdn
 from core.roles import customers_may, system_only
 from core.tasks import SyncAccess
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 ACCOUNT_CODE_LENGTH = 6
 DEVICES_MAX = 6
@@ -39,6 +39,33 @@ def normalise_mac(text: str) -> str:
     if not re.fullmatch(r"[0-9A-F]{12}", bare, re.ASCII) or bare in {"0" * 12, "F" * 12}:
         raise BadMac()
     return ":".join(bare[i : i + 2] for i in range(0, 12, 2))
+
+
+_WHO = select(Customer.id, Customer.language).where(
+    Customer.tenant_id == OWN_TENANT, Customer.msisdn == bindparam("phone")
+)
+_HOLDS = (
+    select(Device.id)
+    .where(
+        Device.tenant_id == OWN_TENANT,
+        Device.customer_id == bindparam("customer"),
+        Device.released_at.is_(None),
+    )
+    .limit(1)
+)
+
+
+@customers_may
+def glimpse(uow: UnitOfWork, msisdn: Msisdn) -> tuple[int, str] | None:
+    """`(customer id, language)` of whoever has this number: all that a first screen has to know."""
+    row = uow.run(_WHO, phone=msisdn).first()
+    return None if row is None else (row.id, row.language)
+
+
+@customers_may
+def has_device(uow: UnitOfWork, customer_id: int) -> bool:
+    """Does this customer hold any device?"""
+    return uow.run(_HOLDS, customer=customer_id).first() is not None
 
 
 @customers_may

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from core import catalog, customers, ledger, messaging, payments, subscriptions, tenants
 from core.customers import Customer
@@ -17,7 +17,7 @@ from core.phone import Msisdn
 from core.ports import NotPaid, Paid
 from core.purchases.models import Purchase
 from core.roles import SYSTEM, customers_may, system_only
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 SAME_WISH_SECONDS = 60
 """Two orders for the same package this close together are one wish: the payer gets one prompt."""
@@ -250,6 +250,25 @@ def cancel(uow: UnitOfWork, order: Purchase) -> None:
 def purchase(uow: UnitOfWork, purchase_id: int) -> Purchase:
     """A purchase by id."""
     return uow.session.get_one(Purchase, purchase_id)
+
+
+_LAST_PACKAGE = (
+    select(Purchase.package_id)
+    .where(
+        Purchase.tenant_id == OWN_TENANT,
+        Purchase.customer_id == bindparam("customer"),
+        Purchase.completed_at.is_not(None),
+    )
+    .order_by(Purchase.completed_at.desc(), Purchase.id.desc())
+    .limit(1)
+)
+
+
+@customers_may
+def last_package(uow: UnitOfWork, customer_id: int) -> int | None:
+    """The id of the package this customer bought last, if any."""
+    row = uow.run(_LAST_PACKAGE, customer=customer_id).first()
+    return None if row is None else row.package_id
 
 
 @customers_may

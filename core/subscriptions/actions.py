@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
-from sqlalchemy import select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from core import customers, messaging, tenants
 from core.phone import Msisdn
@@ -14,7 +14,7 @@ from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Begin, Left, Offer, Term, remaining, stack
 from core.tasks import SyncAccess
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 
 class Sold(Protocol):
@@ -28,13 +28,13 @@ class Sold(Protocol):
     device_limit: int
 
 
-def _term(row: Subscription) -> Term:
+def _term(row: Subscription | Row[Any]) -> Term:
     return Term(
         row.id, row.package_id, row.starts_at, row.ends_at, row.quota_bytes, row.used_bytes, usable=_usable(row)
     )  # fmt: skip
 
 
-def _usable(row: Subscription) -> bool:
+def _usable(row: Subscription | Row[Any]) -> bool:
     return row.suspended_at is None and not (row.quota_bytes is not None and row.used_bytes >= row.quota_bytes)
 
 
@@ -104,10 +104,19 @@ def running(uow: UnitOfWork, customer_id: int) -> Subscription | None:
     return next((row for row in live(uow, customer_id) if row.starts_at <= uow.now and _usable(row)), None)
 
 
+_LIVE = select(
+    Subscription.id, Subscription.package_id, Subscription.starts_at, Subscription.ends_at, Subscription.quota_bytes,
+    Subscription.used_bytes, Subscription.suspended_at,
+).where(
+    Subscription.tenant_id == OWN_TENANT, Subscription.customer_id == bindparam("customer"),
+    Subscription.closed_at.is_(None), Subscription.ends_at > bindparam("now"),
+)  # fmt: skip
+
+
 @customers_may
 def left(uow: UnitOfWork, customer_id: int) -> Left:
     """Time and data this customer still has."""
-    return remaining([_term(row) for row in live(uow, customer_id)], uow.now)
+    return remaining([_term(row) for row in uow.run(_LIVE, customer=customer_id, now=uow.now)], uow.now)
 
 
 @system_only

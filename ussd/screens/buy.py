@@ -11,7 +11,7 @@ from core.money import Money
 from core.texts import plain
 from ussd import words
 from ussd.menu import ORDERED, Option, Show, Turn, screen
-from ussd.screens.picking import short, typed_device
+from ussd.screens.picking import place, short, typed_device
 from ussd.shop import Offer
 
 WAITING_SHOWN_MAX = 12
@@ -47,19 +47,19 @@ def confirm(turn: Turn) -> Show:
     if len(waiting) == 1:
         mac, router = waiting[0]
         return Show(
-            turn.say("buy.for_device", head=head, device=short(mac), router=plain(router)),
+            turn.say("buy.for_device", head=head, device=short(mac), router=place(router)),
             (
                 Option(turn.say("buy.pay"), "pay", what | {"mac": mac}),
                 Option(turn.say("buy.other_device"), "pay_other", what),
                 later,
             ),
         )
-    picks = [Option(f"{short(mac)} {plain(router)}", "pay", what | {"mac": mac}) for mac, router in waiting]
+    picks = [Option(f"{short(mac)} {place(router)}", "pay", what | {"mac": mac}) for mac, router in waiting]
     return Show(turn.say("buy.which_device", package=offer.name, price=price), (*picks, later))
 
 
 def _has_device(turn: Turn) -> bool:
-    return turn.customer_id is not None and bool(customers.devices(turn.uow, turn.customer_id))
+    return turn.customer_id is not None and customers.has_device(turn.uow, turn.customer_id)
 
 
 @screen("pay_other")
@@ -118,6 +118,6 @@ def _ordered(turn: Turn, who: Customer, package: catalog.Package, order: purchas
             turn.uow, f"paybill:{order.purchase.id}", turn.msisdn, turn.language, "paybill", package=name,
             amount=order.due, paybill=order.paybill, account=order.account,
         )  # fmt: skip
-    if not customers.devices(turn.uow, who.id):
+    if not customers.has_device(turn.uow, who.id):
         text = f"{text} {turn.say('buy.device_later')}"
     return turn.end(text)

@@ -14,9 +14,9 @@ from ussd.words import LANGUAGES, when
 def home(turn: Turn) -> Show:
     """Known customers see what they have and renew with one key; everybody else sees the prices at once."""
     if turn.customer_id is None:
-        known = customers.by_phone(turn.uow, turn.msisdn)
+        known = customers.glimpse(turn.uow, turn.msisdn)
         if known is not None:
-            turn.knows(known)
+            turn.customer_id, turn.language = known
     if turn.resumable:
         turn.resumable = False
         dropped = dialogs.unfinished(turn.uow, turn.msisdn, turn.session_id)
@@ -24,9 +24,9 @@ def home(turn: Turn) -> Show:
             return _resume(turn, dropped)
     if turn.customer_id is not None:
         has = subscriptions.left(turn.uow, turn.customer_id)
-        last = purchases.last_completed(turn.uow, turn.customer_id)
+        last = purchases.last_package(turn.uow, turn.customer_id)
         if has.ends_at is not None or last is not None:
-            renew = turn.shop.offer(last.package_id) if last is not None else None
+            renew = turn.shop.offer(last) if last is not None else None
             return _known(turn, has, renew)
     return price_list(turn, turn.say("home.new", shop=turn.shop.name), _others(turn))
 
@@ -36,7 +36,7 @@ def _known(turn: Turn, has: subscriptions.Left, renew: Offer | None) -> Show:
     if renew is not None:
         label = turn.say("home.renew", package=renew.name, price=renew.price)
         options.insert(0, Option(label, "renew", {"package": renew.package_id, "shown": renew.price.minor}))
-    return Show(f"{turn.shop.name}\n{status(turn, has)}", tuple(options))
+    return Show(f"{turn.shop.short_name}\n{status(turn, has)}", tuple(options))
 
 
 def status(turn: Turn, has: subscriptions.Left) -> str:

@@ -1,0 +1,1 @@
+"""What the service costs, measured beside a yardstick in one run: `make bench`."""

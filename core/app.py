@@ -48,14 +48,22 @@ class App:
             bind_tenant(session, tenant_id)
             with session.begin():
                 uow = UnitOfWork(session, tenant_id, actor, self.clock.now())
-                session.connection()  # on SQLite this takes the write lock before anything is read
+                _ = uow.connection  # on SQLite this takes the write lock before anything is read
                 yield uow
         if uow.promised_now:
             self.doorbell.ring()
 
+    @contextmanager
+    def look(self, tenant_id: int | None, actor: Actor = SYSTEM) -> Iterator[UnitOfWork]:
+        """A visit that only reads and is rolled back at the end: it never queues for the one writer SQLite has."""
+        with self.sessions() as session:
+            bind_tenant(session, tenant_id)
+            session.connection(execution_options={"only_reads": True})
+            yield UnitOfWork(session, tenant_id, actor, self.clock.now())
+
     def world(self, tenant_id: int) -> World:
         """The outside as this tenant has configured it; rebuilt when the settings have changed."""
-        with self.work(tenant_id) as uow:
+        with self.look(tenant_id) as uow:
             version = tenants.current(uow).settings_version
             known = self.worlds.get(tenant_id)
             if known is not None and known[0] == version:

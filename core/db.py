@@ -36,6 +36,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 SQLITE_BUSY_SECONDS = 10
+POSTGRES_CONNECT_SECONDS = 5
 POOL_SIZE = 5
 POOL_OVERFLOW_MAX = 5
 UNASKED_SECONDS_MAX = 1.0
@@ -136,7 +137,13 @@ def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
             parsed = parsed.set(drivername="postgresql+psycopg")
-        engine = create_engine(parsed, pool_size=pool_size, max_overflow=POOL_OVERFLOW_MAX, pool_recycle=1800)
+        engine = create_engine(
+            parsed,
+            pool_size=pool_size,
+            max_overflow=POOL_OVERFLOW_MAX,
+            pool_recycle=1800,
+            connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS},
+        )
         event.listen(engine, "checkin", _note_use)
         event.listen(engine, "checkout", _ask_after_a_pause(engine))
         return engine

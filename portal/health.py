@@ -18,7 +18,7 @@ def blueprint(app: App) -> Blueprint:
     @pages.get("/healthz")
     def healthz() -> tuple[Response, int]:
         try:
-            with app.work(None) as uow:
+            with app.look(None) as uow:
                 due, oldest_seconds, parked = outbox.backlog(uow.session, uow.now)
         except SQLAlchemyError:
             return jsonify(ok=False, trouble="the database does not answer"), 503

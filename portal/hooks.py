@@ -49,7 +49,7 @@ def blueprint(app: App) -> Blueprint:
 
 def _who(app: App, company: str, secret: str) -> int:
     """The tenant whose address this is; 404 otherwise, as fast for a near miss as for nonsense."""
-    with app.work(None) as uow:
+    with app.look(None) as uow:
         tenant_id = tenants.find_by_door(uow, "hooks", secret[: KNOCK_LENGTH_MAX + 1])
     if tenant_id is None or company not in COMPANIES:
         log.warning(

@@ -23,7 +23,6 @@ from radius.packet import (
 )
 from radius.policy import Accept, AccessRequest, Chap, Reason, Reject, decide
 from radius.texts import Voices, say
-from radius.visits import look
 
 ONLY_ONCE = (
     "User-Name", "User-Password", "CHAP-Password", "CHAP-Challenge", "Calling-Station-Id", "Called-Station-Id",
@@ -66,7 +65,7 @@ class Authentication:
 
     def _decide(self, request: AccessRequest, client: NasClient) -> tuple[Accept | Reject, str]:
         """The decision, and the words for a customer who is not let in. One visit to the database, only reading."""
-        with look(self._app, client.tenant_id) as uow:
+        with self._app.look(client.tenant_id) as uow:
             decision = decide(request, client, lambda name: network.entitlement(uow, name), uow.now)
             text = say(decision.reason, self._voices.of(uow)) if isinstance(decision, Reject) else ""
         return decision, text

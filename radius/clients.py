@@ -9,7 +9,6 @@ from dataclasses import replace
 from core import network
 from core.app import App
 from core.network import NasClient
-from radius.visits import look
 
 RELOAD_SECONDS = 0.5
 """How old the list may be when a packet comes in: new, changed and removed routers count within two seconds."""
@@ -29,7 +28,7 @@ class Clients:
         """The router at this address. Raises `SQLAlchemyError` when the list is too old and cannot be read."""
         with self._lock:
             if self._loaded_at is None or time.monotonic() - self._loaded_at > RELOAD_SECONDS:
-                with look(self._app, None) as uow:
+                with self._app.look(None) as uow:
                     self._by_address = {client.address: client for client in network.nas_clients(uow)}
                 self._loaded_at = time.monotonic()
             found = self._by_address.get(address)

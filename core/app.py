@@ -11,7 +11,21 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 # Capabilities are imported for their tables: whoever opens an app knows the whole schema.
-from core import catalog, customers, ledger, messaging, network, payments, purchases, subscriptions, tenants, vouchers
+from core import (
+    catalog,
+    customers,
+    dialogs,
+    heartbeats,
+    inbox,
+    ledger,
+    messaging,
+    network,
+    payments,
+    purchases,
+    subscriptions,
+    tenants,
+    vouchers,
+)
 from core.adapters.doorbell import Doorbell
 from core.clock import Clock, SystemClock
 from core.config import Settings, load
@@ -26,6 +40,7 @@ if TYPE_CHECKING:
 CAPABILITIES = (
     tenants, messaging, customers, catalog, ledger, subscriptions, network, payments, purchases, vouchers,
 )  # fmt: skip
+PLUMBING = (dialogs, heartbeats, inbox)
 METADATA = Base.metadata
 
 

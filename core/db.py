@@ -143,13 +143,14 @@ def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
             max_overflow=POOL_OVERFLOW_MAX,
             pool_recycle=1800,
             connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS},
+            hide_parameters=True,
         )
         event.listen(engine, "checkin", _note_use)
         event.listen(engine, "checkout", _ask_after_a_pause(engine))
         return engine
     if parsed.database and parsed.database != ":memory:":
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_SECONDS})
+    engine = create_engine(parsed, connect_args={"timeout": SQLITE_BUSY_SECONDS}, hide_parameters=True)
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin_immediate)
     return engine

@@ -148,7 +148,10 @@ def _start(uow: UnitOfWork, session_id: str, msisdn: str, life_seconds: int) -> 
 
 
 def _conversation(row: Row[Any] | None) -> Conversation | None:
-    return None if row is None else Conversation(*row)
+    if row is None:
+        return None
+    values: list[Any] = list(row)
+    return Conversation(*values)
 
 
 @customers_may

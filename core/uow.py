@@ -11,7 +11,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, CursorResult, Executable, bindparam, event
+from sqlalchemy import BindParameter, Connection, CursorResult, Executable, bindparam, event
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
 
 from core import outbox
@@ -22,7 +22,7 @@ from core.tasks import Task
 
 Row = TypeVar("Row", bound=Base)
 TENANT_KEY = "tenant_id"
-OWN_TENANT = bindparam("own_tenant")
+OWN_TENANT: BindParameter[int] = bindparam("own_tenant")
 """The tenant of the visit, in statements for `UnitOfWork.run`."""
 
 

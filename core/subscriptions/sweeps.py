@@ -5,10 +5,10 @@ These verbs cross tenants: they are called in visits that belong to nobody and c
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, String, cast, insert, literal, or_, select, update
+from sqlalchemy import ColumnElement, String, cast, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from core import outbox
@@ -32,15 +32,16 @@ def _first(uow: UnitOfWork, *conditions: ColumnElement[bool], by: Any, limit: in
     return rows.scalar_subquery()
 
 
-def _mark(uow: UnitOfWork, ids: Any, **values: Any) -> list[int]:
-    marked = uow.session.scalars(
+def _mark(uow: UnitOfWork, ids: Any, **values: Any) -> dict[int, tuple[int, int]]:
+    """Change these rows: subscription id → (tenant id, customer id)."""
+    marked = uow.session.execute(
         update(Subscription)
         .where(Subscription.id.in_(ids))
         .values(**values)
-        .returning(Subscription.id)
+        .returning(Subscription.id, Subscription.tenant_id, Subscription.customer_id)
         .execution_options(synchronize_session=False)
     )
-    return list(marked)
+    return {row.id: (row.tenant_id, row.customer_id) for row in marked}
 
 
 @system_only
@@ -49,12 +50,12 @@ def close_ended(uow: UnitOfWork, limit: int = BATCH) -> int:
     ended = _first(
         uow, Subscription.closed_at.is_(None), Subscription.ends_at <= uow.now, by=Subscription.ends_at, limit=limit
     )
-    ids = _mark(uow, ended, closed_at=uow.now)
-    if ids:
+    marked = _mark(uow, ended, closed_at=uow.now)
+    if marked:
         fresh = Subscription.suspended_at.is_(None)
-        _cut(uow, ids, fresh, "time_limit")
-        _tell(uow, ids, fresh, "ended_time", literal("ended:") + cast(Subscription.id, String))
-    return len(ids)
+        _cut(uow, list(marked), fresh, "time_limit")
+        _tell(uow, marked, fresh, "ended_time", literal("ended:") + cast(Subscription.id, String))
+    return len(marked)
 
 
 @system_only
@@ -64,13 +65,13 @@ def suspend_exhausted(uow: UnitOfWork, limit: int = BATCH) -> int:
         uow, Subscription.closed_at.is_(None), Subscription.suspended_at.is_(None),
         Subscription.used_bytes >= Subscription.quota_bytes, by=Subscription.id, limit=limit,
     )  # fmt: skip
-    ids = _mark(uow, exhausted, suspended_at=uow.now, suspended_reason="data_limit")
-    if ids:
+    marked = _mark(uow, exhausted, suspended_at=uow.now, suspended_reason="data_limit")
+    if marked:
         everyone = Subscription.id.is_not(None)
         key = literal("exhausted:") + cast(Subscription.id, String) + ":" + cast(Subscription.quota_bytes, String)
-        _cut(uow, ids, everyone, "data_limit")
-        _tell(uow, ids, everyone, "ended_data", key)
-    return len(ids)
+        _cut(uow, list(marked), everyone, "data_limit")
+        _tell(uow, marked, everyone, "ended_data", key)
+    return len(marked)
 
 
 @system_only
@@ -80,10 +81,10 @@ def begin_waiting(uow: UnitOfWork, limit: int = BATCH) -> int:
         uow, Subscription.closed_at.is_(None), Subscription.begun_at.is_(None), Subscription.starts_at <= uow.now,
         by=Subscription.starts_at, limit=limit,
     )  # fmt: skip
-    ids = _mark(uow, due, begun_at=uow.now)
-    if ids:
-        _promise_sync(uow, _chosen(uow, ids))
-    return len(ids)
+    marked = _mark(uow, due, begun_at=uow.now)
+    if marked:
+        _promise_sync(uow, _chosen(uow, list(marked)))
+    return len(marked)
 
 
 def _chosen(uow: UnitOfWork, ids: Sequence[int]) -> ColumnElement[bool]:
@@ -113,7 +114,11 @@ def _cut(uow: UnitOfWork, ids: Sequence[int], which: ColumnElement[bool], reason
 
 
 def _tell(
-    uow: UnitOfWork, ids: Sequence[int], which: ColumnElement[bool], template: str, key: ColumnElement[str]
+    uow: UnitOfWork,
+    marked: Mapping[int, tuple[int, int]],
+    which: ColumnElement[bool],
+    template: str,
+    key: ColumnElement[str],
 ) -> None:
     """One message to each customer for whom nothing else goes on, per tenant and language in that tenant's words."""
     following = aliased(Subscription)
@@ -128,20 +133,26 @@ def _tell(
         )
         .exists()
     )
-    told: Select[int, str, str] = (
-        select(Subscription.tenant_id, key, Customer.msisdn)
-        .join(Customer, Customer.id == Subscription.customer_id)
-        .where(_chosen(uow, ids), which, ~goes_on)
-    )
-    groups = uow.session.execute(
-        select(Subscription.tenant_id, Customer.language)
-        .join(Customer, Customer.id == Subscription.customer_id)
-        .where(_chosen(uow, ids))
-        .distinct()
-    ).all()
-    for tenant_id, language in groups:
-        recipients = told.where(Subscription.tenant_id == tenant_id, Customer.language == language)
+    for (tenant_id, language), ids in _by_language(uow, marked).items():
+        recipients = (
+            select(Subscription.tenant_id, key, Customer.msisdn)
+            .join(Customer, Customer.id == Subscription.customer_id)
+            .where(_chosen(uow, ids), which, ~goes_on)
+        )
         bulk.queue_many(uow, recipients, language, template, dial=_dial(uow, tenant_id))
+
+
+def _by_language(uow: UnitOfWork, marked: Mapping[int, tuple[int, int]]) -> dict[tuple[int, str], list[int]]:
+    """Subscription ids by tenant and by the language of their customer."""
+    dialect = uow.session.get_bind().dialect.name
+    wanted = among(Customer.id, list({customer_id for _, customer_id in marked.values()}), dialect)
+    languages = {
+        row.id: row.language for row in uow.session.execute(select(Customer.id, Customer.language).where(wanted))
+    }
+    groups: dict[tuple[int, str], list[int]] = {}
+    for subscription_id, (tenant_id, customer_id) in marked.items():
+        groups.setdefault((tenant_id, languages[customer_id]), []).append(subscription_id)
+    return groups
 
 
 def _dial(uow: UnitOfWork, tenant_id: int) -> str:

@@ -162,6 +162,8 @@ def test_each_rule_bites(rule: Callable[[Tree], Iterator[int]], broken: str) -> 
 def test_modules_and_functions_fit_on_screens() -> None:
     long: list[str] = []
     for path in sources(*PRODUCT, "tests", "bench"):
+        if "versions" in path.parts:
+            continue  # a migration says the whole schema once and is never read again
         text = path.read_text("utf-8")
         if len(text.splitlines()) > MODULE_LINES_MAX:
             long.append(f"{name_of(path)}: {len(text.splitlines())} lines")
@@ -170,7 +172,7 @@ def test_modules_and_functions_fit_on_screens() -> None:
                 lines = (node.end_lineno or node.lineno) - node.lineno + 1
                 if lines > FUNCTION_LINES_MAX:
                     long.append(f"{name_of(path)}:{node.lineno} {node.name}: {lines} lines")
-    assert long == []
+    assert "\n".join(long) == ""
 
 
 def verbs(capability: ModuleType) -> Iterator[tuple[str, Callable[..., object]]]:

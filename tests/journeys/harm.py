@@ -167,13 +167,14 @@ def _group(pid: int) -> int | None:
 class Storm:
     """Blows at seeded moments: every so many things that happen in the pretend world, something of ours dies."""
 
-    def __init__(self, dice: Random, blows: list[Callable[[], None]], among: int) -> None:
-        """The blows are spread by chance over the first `among` happenings."""
+    def __init__(self, dice: Random, blows: list[Callable[[], bool | None]], among: int) -> None:
+        """The blows are spread by chance over the first `among` happenings. One that returns False has hit nobody."""
         self._moments = sorted(dice.sample(range(among), len(blows)))
         self._blows = dice.sample(blows, len(blows))
         self._lock = threading.Lock()
         self._happened = 0
         self.errors: list[BaseException] = []
+        self.hits = 0
 
     @property
     def over(self) -> bool:
@@ -186,7 +187,7 @@ class Storm:
                 return
             blow = self._blows.pop(0)
         try:
-            blow()
+            self.hits += blow() is not False
         except (AssertionError, OSError) as error:
             self.errors.append(error)
 

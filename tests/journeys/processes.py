@@ -19,6 +19,7 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import redis
 import requests
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
@@ -148,9 +149,11 @@ class Processes:
                     held[int(pid)] = [int(promise_id) for promise_id in str(job.args[0]).split(",")]
         return held
 
-    def kill_if_alive(self, name: str) -> None:
-        """SIGKILL for this very process, unless it has just died anyway."""
-        self._kill({each: pid for each, pid in self.supervisor.processes.items() if each == name})
+    def kill_if_alive(self, name: str) -> bool:
+        """SIGKILL for this very process. False when it was dead anyway."""
+        victim = {each: pid for each, pid in self.supervisor.processes.items() if each == name}
+        self._kill(victim)
+        return bool(victim)
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
@@ -192,10 +195,9 @@ class Processes:
 
     # ---- moving clocks ---------------------------------------------------------------------------------------------------
 
-    def end_leases(self, promise_ids: list[int] | None = None) -> None:
-        """As if the minute had passed after which a dead worker's (or an emptied Redis') promises fall due again."""
-        chosen = None if promise_ids is None else set(promise_ids)
-        self._due_now(lambda row: row.kind not in SCHEDULED if chosen is None else row.id in chosen)
+    def end_leases(self, promise_ids: list[int]) -> None:
+        """As if the minute had passed after which a dead worker's promises fall due again."""
+        self._due_now(lambda row: row.id in promise_ids)
 
     def end_old_leases(self) -> None:
         """As if leases were seconds long: what was leased a while ago and is still open was in a dead hand."""
@@ -212,9 +214,12 @@ class Processes:
 
     def free_lanes(self) -> None:
         """As if the forty seconds had passed after which a dead worker's hold on a router ends."""
-        with self.redis.client() as client:
-            for key in client.scan_iter("lane:*"):
-                client.delete(key)
+        try:
+            with self.redis.client() as client:
+                for key in client.scan_iter("lane:*"):
+                    client.delete(key)
+        except redis.ConnectionError:
+            return  # a Redis that is just away has forgotten all lanes
 
     def _due_now(self, wanted: Callable[[Promise], bool]) -> None:
         with self.app.work(None) as uow:

@@ -12,7 +12,9 @@ from tests.journeys.running import STORY_SECONDS_MAX, RunningTown
 from tests.services import eventually
 
 LOGIN = "/ip/hotspot/active/login"
-PAYERS, STORM_SEED = 20, 1963
+PAYERS, STORM_SEED, HITS_MIN = 20, 1963, 6
+ALL_MAY_DIE_SENDING = (1, 2)
+"""Receipts, when whoever is sending one dies with the rest: an SMS cannot be asked whether it went out."""
 
 
 @pytest.fixture
@@ -35,7 +37,7 @@ def test_what_carries_the_work_dies_at_every_step(town: RunningTown, name: str) 
     eventually(lambda: town.promises("Digest") or payer.device.online, STORY_SECONDS_MAX, "the callback is stored")
     eventually(lambda: town.pids(name), STORY_SECONDS_MAX, "it is back")
     town.kill(name)
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, healing=True)
 
 
 def test_redis_forgets_everything_at_every_step(town: RunningTown) -> None:
@@ -51,8 +53,7 @@ def test_redis_forgets_everything_at_every_step(town: RunningTown) -> None:
     ):
         town.pay(payer)
         until_struck(town, let_in, told)
-    town.end_leases()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, healing=True)
 
 
 def until_struck(town: RunningTown, *blows: Strike) -> None:
@@ -73,8 +74,7 @@ def test_redis_forgets_what_lies_in_the_queue(town: RunningTown) -> None:
         town.pay(payer)
         eventually(lambda: town.queued() and town.daraja.wait_until_idle(), STORY_SECONDS_MAX, "the callback is queued")
         town.redis.flush()
-    town.end_leases()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, healing=True)
 
 
 def test_redis_is_away_while_the_callback_comes(town: RunningTown) -> None:
@@ -84,7 +84,7 @@ def test_redis_is_away_while_the_callback_comes(town: RunningTown) -> None:
     eventually(lambda: town.promises("Digest"), STORY_SECONDS_MAX, "the callback is stored without Redis")
     assert not payer.device.online
     town.redis.start()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, healing=True)
 
 
 def test_redis_restarts_at_every_step(town: RunningTown) -> None:
@@ -92,7 +92,7 @@ def test_redis_restarts_at_every_step(town: RunningTown) -> None:
     for step in (town.order, town.prompted, town.pay):
         town.redis.restart()
         step(payer)
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, healing=True)
 
 
 # ---- the database ----------------------------------------------------------------------------------------------------------
@@ -105,7 +105,7 @@ def test_the_database_dies_while_the_prompt_is_on_the_phone(town: RunningTown) -
     town.pay(payer)
     town.wait_until_open()
     town.daraja.release_callbacks()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, receipts=ALL_MAY_DIE_SENDING, healing=True)
 
 
 def test_the_database_dies_where_everything_becomes_true(town: RunningTown) -> None:
@@ -115,8 +115,7 @@ def test_the_database_dies_where_everything_becomes_true(town: RunningTown) -> N
         spot.wait_until_caught(lambda: town.at_work_on("Digest"))
         town.database_dies()
     town.wait_until_open()
-    town.end_leases()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, receipts=ALL_MAY_DIE_SENDING, healing=True)
 
 
 def test_the_database_dies_while_the_device_is_let_in(town: RunningTown) -> None:
@@ -125,9 +124,7 @@ def test_the_database_dies_while_the_device_is_let_in(town: RunningTown) -> None
         town.pay(payer)
         blow.wait()
     town.wait_until_open()
-    town.free_lanes()
-    town.end_leases()
-    town.assert_served_once(payer)
+    town.assert_served_once(payer, receipts=ALL_MAY_DIE_SENDING, healing=True)
 
 
 # ---- everything at once ----------------------------------------------------------------------------------------------------
@@ -148,10 +145,11 @@ def test_twenty_purchases_in_a_storm(town: RunningTown) -> None:
     with storm.over_hooks(daraja.on_prompt, daraja.after_prompt, router.on_command, at.on_send, at.after_send):
         with ThreadPoolExecutor(4) as hands:
             list(hands.map(town.order, payers))
-        eventually(lambda: town.healed() and all(map(town.is_served, payers)), 110, "all twenty are served")
+        town.until_served(*payers, healing=True)
     daraja.auto_approve(None)
     daraja.repeat_callbacks(1)
     assert storm.over and storm.errors == []
+    assert storm.hits >= HITS_MIN, "most blows found somebody alive"
     town.served += payers
     for payer in payers:
         town.assert_bought_once(payer)

@@ -284,7 +284,7 @@ def test_the_worker_dies_when_the_receipt_is_out_and_it_goes_out_again(town: Run
     with receipt_strike(town, town.africastalking.after_send, payer) as blow:
         town.pay(payer)
         town.end_leases(blow.wait())
-    town.assert_served_once(payer, receipts=2)
+    town.assert_served_once(payer, receipts=[2])
 
 
 def receipt_strike(
@@ -297,7 +297,7 @@ def test_the_worker_dies_writing_down_that_the_receipt_is_out(town: RunningTown)
     payer = town.ordered()
     lost = killed_at(town, payer, "SendMessage", "message", "UPDATE OF handed_over_at")
     town.end_leases(lost)
-    town.assert_served_once(payer, receipts=2)
+    town.assert_served_once(payer, receipts=[2])
 
 
 def test_the_menu_dies_while_a_delivery_report_comes_in(town: RunningTown) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Self
+
+import pytest
 
 from sim.http import Reply, Request, Server, text_reply
 
@@ -64,3 +66,9 @@ class OurSide:
             self._changed.notify_all()
         page = self.pages.get(request.path)
         return page(request) if page else text_reply(200, "")
+
+
+@pytest.fixture
+def ours() -> Iterator[OurSide]:
+    with OurSide() as service:
+        yield service

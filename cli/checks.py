@@ -121,7 +121,7 @@ def redis(app: App) -> Iterator[Finding]:
 
 def work(app: App) -> Iterator[Finding]:
     """Is what was promised being carried, and is anything waiting for a person?"""
-    with app.work(None, OPERATOR) as uow:
+    with app.look(None, OPERATOR) as uow:
         due, oldest_seconds, parked = outbox.backlog(uow.session, uow.now)
     yield waiting(due, oldest_seconds)
     if parked:
@@ -145,7 +145,7 @@ def waiting(due: int, oldest_seconds: int | None) -> Finding:
 
 def sweeps(app: App) -> Iterator[Finding]:
     """Does the clock tick?"""
-    with app.work(None, OPERATOR) as uow:
+    with app.look(None, OPERATOR) as uow:
         silent = heartbeats.silent(uow.session, uow.now)
     if heartbeats.LEADER in silent:
         yield bad("clock process", "none runs: nothing ends, nothing is noticed", "start it: `duka up`")
@@ -226,7 +226,7 @@ def money(world: World) -> Iterator[Finding]:
 
 def routers(app: App, tenant_id: int, world: World) -> Iterator[Finding]:
     """Does every router answer, set up as it must be?"""
-    with app.work(tenant_id, OPERATOR) as uow:
+    with app.look(tenant_id, OPERATOR) as uow:
         known = [network.address_of(uow, each) for each in network.routers(uow)]
     if not known:
         yield warn("routers", "none", "`duka router add`")
@@ -244,7 +244,7 @@ def routers(app: App, tenant_id: int, world: World) -> Iterator[Finding]:
 
 def isp(app: App, tenant: tenants.Tenant) -> Iterator[Finding]:
     """Everything about one ISP."""
-    with app.work(tenant.id, OPERATOR) as uow:
+    with app.look(tenant.id, OPERATOR) as uow:
         yield from books(uow)
     world = app.world(tenant.id)
     yield from sms(world)

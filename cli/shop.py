@@ -38,6 +38,12 @@ class Shop:
         with self.app.work(self.tenant_id, OPERATOR) as uow:
             yield uow
 
+    @contextmanager
+    def look(self) -> Iterator[UnitOfWork]:
+        """The same for reading only: it waits for nobody."""
+        with self.app.look(self.tenant_id, OPERATOR) as uow:
+            yield uow
+
     @property
     def world(self) -> World:
         return self.app.world(self.tenant_id)
@@ -59,7 +65,7 @@ def opened(*, migrated: bool = True) -> Iterator[App]:
 def shop(slug: str | None) -> Iterator[Shop]:
     """The ISP called `slug`, or the only one."""
     with opened() as app:
-        with app.work(None, OPERATOR) as uow:
+        with app.look(None, OPERATOR) as uow:
             tenant = choose(tenants.everyone(uow), slug)
         yield Shop(app, tenant.id, tenant)
 

@@ -79,7 +79,7 @@ def _tenants(app: App, slug: str | None) -> list[tenants.Tenant]:
     try:
         if migrations.current(app.engine) != migrations.head():
             return []
-        with app.work(None, OPERATOR) as uow:
+        with app.look(None, OPERATOR) as uow:
             everyone = tenants.everyone(uow)
     except DBAPIError:
         return []

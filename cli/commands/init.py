@@ -91,7 +91,7 @@ def _key_in_file() -> str | None:
 def _everyone(app: App, key_file: Path | None) -> list[tenants.Tenant]:
     """All ISPs so far. A key that was just made cannot be the one an existing database was sealed with: then it goes again."""
     try:
-        with app.work(None, OPERATOR) as uow:
+        with app.look(None, OPERATOR) as uow:
             return tenants.everyone(uow)
     except RuntimeError as error:
         if key_file is None:

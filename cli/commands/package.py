@@ -44,7 +44,7 @@ def add(
 @app.command("list")
 def list_(tenant: TenantOption = None) -> None:
     """What is on sale, in the order customers see it."""
-    with shop(tenant) as here, here.work() as uow:
+    with shop(tenant) as here, here.look() as uow:
         rows = [
             (plain(each.code), plain(each.name), each.price, duration(each.duration_seconds),
              volume(each.quota_bytes) if each.quota_bytes else "unlimited", _speed(each), each.device_limit)

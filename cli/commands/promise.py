@@ -27,7 +27,7 @@ def list_(
     tenant: TenantOption = None,
 ) -> None:
     """Parked work, oldest first, with the last error."""
-    with shop(tenant) as here, here.work() as uow:
+    with shop(tenant) as here, here.look() as uow:
         zone = tenants.zone(here.tenant)
         rows = [
             (each.id, each.kind, plain(each.payload), "parked" if each.parked_at else f"due {at(each.due_at, zone)}",

@@ -79,7 +79,7 @@ def add(
 @app.command("list")
 def list_(tenant: TenantOption = None) -> None:
     """All routers, as they were when last looked at."""
-    with shop(tenant) as here, here.work() as uow:
+    with shop(tenant) as here, here.look() as uow:
         zone = tenants.zone(here.tenant)
         rows = []
         for each in network.routers(uow):
@@ -190,7 +190,7 @@ def _first_talk(here: Shop, wanted: RouterAddress, *, unverified: bool) -> Route
 
 
 def _found(here: Shop, name: str) -> RouterAddress:
-    with here.work() as uow:
+    with here.look() as uow:
         return network.address_of(uow, network.find_router(uow, name))
 
 

@@ -178,7 +178,7 @@ def _checked(kind: type[Account], values: dict[str, object]) -> Account:
 
 
 def _settings(here: Shop) -> TenantSettings:
-    with here.work() as uow:
+    with here.look() as uow:
         return tenants.settings_of(uow)
 
 

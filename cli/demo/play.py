@@ -137,7 +137,7 @@ class Purchase:
         while open_facts:
             state = self.stage.town.state()
             self._look_at_router()
-            with self.here.work() as uow:
+            with self.here.look() as uow:
                 seen = [(what, words) for what, look in open_facts.items() if (words := look(uow, state)) is not None]
             for what, words in seen:
                 del open_facts[what]
@@ -189,7 +189,7 @@ class Purchase:
         self.story.tell(f"the {self.device['label']} browses: {facts['passed_bytes'] / 1e6:.1f} MB pass")
 
     def _with(self, look: Callable[[UnitOfWork], bool]) -> bool:
-        with self.here.work() as uow:
+        with self.here.look() as uow:
             return look(uow)
 
 

@@ -75,7 +75,8 @@ class Stage:
     def _empty_folder(self) -> None:
         """Only what a demo has made is ever deleted."""
         mark = self.folder / MARK
-        if self.folder.is_dir() and any(self.folder.iterdir()) and not mark.is_file():
+        ours = self.folder == FOLDER or mark.is_file()
+        if not ours and self.folder.is_dir() and any(self.folder.iterdir()):
             raise Failed(f"{self.folder} is in use by something else: choose another --folder")
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(mode=0o700)

@@ -239,8 +239,9 @@ def _devices(chat: Chat) -> str:
     waiting = network.waiting_devices(chat.uow, limit=WAITING_SHOWN_MAX)
     lines = []
     if held and chat.known is not None:
-        key = "sms.devices_online" if network.is_online(chat.uow, chat.known.id) else "sms.devices"
-        lines.append(chat.say(key, devices=", ".join(device.short for device in held)))
+        online = network.online_devices(chat.uow, chat.known.id)
+        names = [chat.say("devices.marked", device=d.short) if d.mac in online else d.short for d in held]
+        lines.append(chat.say("sms.devices", devices=", ".join(names)))
     if waiting:
         shown = ", ".join(f"{short(mac)} ({place(router)})" for mac, router in waiting)
         lines.append(chat.say("sms.waiting", devices=shown, device=short(waiting[0][0])))

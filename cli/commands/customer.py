@@ -64,7 +64,7 @@ def _facts(uow: UnitOfWork, here: Shop, known: customers.Customer, number: str) 
         ("in the wallet", wallet),
         ("last bought", f"{last.price} at {at(last.completed_at, zone)}" if last and last.completed_at else "never"),
         ("has left", left),
-        ("online", "yes" if network.is_online(uow, known.id) else "no"),
+        ("online", "yes" if network.online_devices(uow, known.id) else "no"),
     ]
 
 

@@ -23,7 +23,7 @@ from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
 from core.network.models import Router, Sighting
 from core.network.policy import Entitlement, NasClient
-from core.network.sync import LoginPlan, away, desired_access, is_online, let_in, login_plan, logout_plan, synced
+from core.network.sync import LoginPlan, away, desired_access, let_in, login_plan, logout_plan, online_devices, synced
 
 __all__ = [
     "AccessPlan",
@@ -48,11 +48,11 @@ __all__ = [
     "find_router",
     "forget_sightings",
     "heal",
-    "is_online",
     "let_in",
     "login_plan",
     "logout_plan",
     "nas_clients",
+    "online_devices",
     "open_sessions",
     "probe_all",
     "remember_message_authenticator",

@@ -164,10 +164,12 @@ def logout_plan(uow: UnitOfWork, mac: str, router_id: int) -> tuple[RouterAddres
 
 
 @customers_may
-def is_online(uow: UnitOfWork, customer_id: int) -> bool:
-    """Has any of this customer's devices an open session at one of our routers?"""
+def online_devices(uow: UnitOfWork, customer_id: int) -> set[str]:
+    """MACs of this customer's devices that have an open session at one of our routers."""
     realm = tenants.current(uow).realm
-    names = [
-        name for device in customers.devices(uow, customer_id) for name in {device.mac, username(device.mac, realm)}
-    ]
-    return bool(names and open_sessions_of(uow, names))
+    names = {
+        name: device.mac
+        for device in customers.devices(uow, customer_id)
+        for name in (device.mac, username(device.mac, realm))
+    }
+    return {names[str(row["username"])] for _, row in open_sessions_of(uow, list(names))} if names else set()

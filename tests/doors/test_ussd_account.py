@@ -138,7 +138,7 @@ def test_the_limit_of_devices_is_told_kindly(stand: Stand) -> None:
     assert call.answer(TV).startswith("You have 6 devices, more are not possible. Move or remove one.\n")
 
 
-def test_the_list_says_when_somebody_is_online(stand: Stand) -> None:
+def test_the_list_says_which_device_is_online(stand: Stand) -> None:
     stand.customer(mac=TV)
     stand.router()
     with stand.app.work(stand.tenant_id) as uow:
@@ -147,7 +147,8 @@ def test_the_list_says_when_somebody_is_online(stand: Stand) -> None:
                 acctsessionid="1", acctuniqueid="1", username=TV, nasipaddress="10.9.0.1", acctstarttime=uow.now
             )
         )
-    assert stand.dial().choose("My devices").startswith("Your devices: 1. Online now.\n")
+    stand.customer(mac=LAPTOP)
+    assert stand.dial().choose("My devices").startswith("Your devices: 2\n1 A1B2 online\n2 C3D4\n")
 
 
 # ---- vouchers

@@ -32,15 +32,21 @@ def _named(turn: Turn) -> tuple[Customer, Device]:
 
 @screen("devices")
 def devices(turn: Turn) -> Show:
-    """What the caller holds, and whether any of it is online."""
+    """What the caller holds, and which of it is online."""
     held = _held(turn)
     add = Option(turn.say("devices.add"), "device_add")
     if not held:
         return Show(turn.say("devices.none"), (add,))
     assert turn.customer_id is not None
-    online = network.is_online(turn.uow, turn.customer_id)
-    options = [Option(device.short, "device", {"device": device.id, "name": device.short}) for device in held]
-    return Show(turn.say("devices.list_online" if online else "devices.list", count=len(held)), (*options, add))
+    online = network.online_devices(turn.uow, turn.customer_id)
+    options = [
+        Option(
+            turn.say("devices.marked", device=device.short) if device.mac in online else device.short, "device",
+            {"device": device.id, "name": device.short},
+        )
+        for device in held
+    ]  # fmt: skip
+    return Show(turn.say("devices.list", count=len(held)), (*options, add))
 
 
 @screen("device")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench.figures import Figure, save, show
+from bench.figures import TABLE_WIDTH, Figure, save, show
 from bench.measure import fdatasync_ms
 
 BENCHES = {
@@ -32,7 +32,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("names", nargs="*", metavar="name", choices=[*BENCHES, []], help=", ".join(BENCHES))
     parser.add_argument("--json", type=Path, help="write the figures to this file, too")
     asked = parser.parse_args(arguments)
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else TABLE_WIDTH)
     machine: dict[str, object] = {
         "cores": os.cpu_count(), "python": platform.python_version(), "fdatasync_ms": round(fdatasync_ms(), 3)
     }  # fmt: skip
@@ -51,7 +51,10 @@ def main(arguments: list[str] | None = None) -> int:
             continue
         show(console, f"{name} ({time.monotonic() - started:.0f} s)", found)
         figures += found
-    show(console, ", ".join(f"{name} {value}" for name, value in machine.items()), figures)
+    if len(asked.names) != 1:
+        show(console, ", ".join(f"{name} {value}" for name, value in machine.items()), figures)
+    else:
+        console.print(machine)
     if asked.json:
         save(asked.json, machine, figures)
     return 1 if broken else 0

@@ -38,4 +38,6 @@ def show(console: Console, title: str, figures: Sequence[Figure]) -> None:
 
 def save(path: Path, machine: dict[str, object], figures: Sequence[Figure]) -> None:
     """Write figures as JSON, for whoever compares runs."""
-    path.write_text(json.dumps({"machine": machine, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n")
+    path.write_text(
+        json.dumps({"machine": machine, "figures": [asdict(figure) for figure in figures]}, indent=1) + "\n"
+    )

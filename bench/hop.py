@@ -102,7 +102,14 @@ class Stand:
 
     def play(self, port: int, path: str, scripts: list[Script], seconds: float = SECONDS) -> dict[str, Any]:
         return play(
-            {"host": "127.0.0.1", "port": port, "path": path, "callers": CALLERS, "seconds": seconds, "scripts": scripts}
+            {
+                "host": "127.0.0.1",
+                "port": port,
+                "path": path,
+                "callers": CALLERS,
+                "seconds": seconds,
+                "scripts": scripts,
+            }
         )
 
     @property
@@ -143,7 +150,9 @@ def _fill_bare(url: str) -> None:
 
 
 @contextmanager
-def _served(arguments: Callable[[int], list[str]], stand: Stand, extra: Callable[[int], dict[str, str]]) -> Iterator[int]:
+def _served(
+    arguments: Callable[[int], list[str]], stand: Stand, extra: Callable[[int], dict[str, str]]
+) -> Iterator[int]:
     """A web server on a free port; the port."""
     port = services.free_port()
     log = stand.folder / f"{port}.log"
@@ -167,7 +176,13 @@ def bare(stand: Stand, processes: int = 1) -> Any:
 
 def gunicorn(stand: Stand, processes: int, kind: str) -> Any:
     """The real door under gunicorn, whose `sync` workers close every connection after its answer."""
-    options = ["-w", str(processes), "-k", kind, *(["--threads", "1", "--keep-alive", "30"] if kind == "gthread" else [])]
+    options = [
+        "-w",
+        str(processes),
+        "-k",
+        kind,
+        *(["--threads", "1", "--keep-alive", "30"] if kind == "gthread" else []),
+    ]
     return _served(
         lambda port: ["-m", "gunicorn", "-b", f"127.0.0.1:{port}", *options, "--backlog", "256", "ussd.app:make()"],
         stand, lambda _: {},

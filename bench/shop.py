@@ -92,24 +92,25 @@ def open_shop(
     return Shop(app, tenant.id, secrets["ussd"], secrets["hooks"])
 
 
-def add_router(shop: Shop, *, api_port: int, coa_port: int) -> network.Router:
-    """Register a router on loopback."""
+def add_router(shop: Shop, host: str, api_port: int, coa_port: int) -> tuple[str, str]:
+    """Register a router on loopback; its RADIUS secret and the password of its MAC logins."""
     with shop.app.work(shop.tenant_id) as uow:
-        return network.add_router(
-            uow, name="market", host="127.0.0.1", username="duka", password="router-pass", nas_address="127.0.0.1",
+        row = network.add_router(
+            uow, name=f"market {host}", host=host, username="duka", password="router-pass", nas_address=host,
             api_port=api_port, api_tls=False, coa_port=coa_port,
         )  # fmt: skip
+        return row.radius_secret, row.mac_auth_password
 
 
-def fill(shop: Shop, customers: int = CUSTOMERS, purchases_each: int = 4) -> None:
-    """People with a device, purchases behind them and, every second one, time left."""
+def fill(shop: Shop, customers: int = CUSTOMERS, purchases_each: int = 4, *, live: bool = True) -> None:
+    """People with a device, purchases behind them and, if `live`, every second one with time left."""
     with shop.app.work(shop.tenant_id) as uow:
-        _fill(uow, customers, purchases_each)
+        _fill(uow, customers, purchases_each, live)
     with shop.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 
 
-def _fill(uow: UnitOfWork, count: int, purchases_each: int) -> None:
+def _fill(uow: UnitOfWork, count: int, purchases_each: int, live: bool) -> None:
     tenant, now = uow.tenant, uow.now
     people = [
         {
@@ -151,7 +152,7 @@ def _fill(uow: UnitOfWork, count: int, purchases_each: int) -> None:
     rows = []
     for n in range(count):
         for k in range(1, purchases_each + 1):
-            last = k == 1 and n % 2 == 0
+            last = live and k == 1 and n % 2 == 0
             began = now - timedelta(days=7 * k)
             rows.append(
                 {

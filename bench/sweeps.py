@@ -1,174 +1,246 @@
-# ruff: noqa: S608 (every piece of these statements is ours)
-"""The expiry sweep against bare SQL that does the same: a million subscriptions, of which a thousand have just ended."""
+"""Expiry: what time alone changes, beside bare SQL that does the same; and whether its cost follows what changed."""
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from datetime import UTC, datetime, timedelta
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 
 from sqlalchemy import Connection, text
 
 from bench.figures import Figure
 from bench.measure import timed_ms
-from bench.shop import Shop, open_shop
+from bench.shop import SERVICE_CODE, Shop, open_shop
 from core import subscriptions
-from core.app import App
-from core.clock import FrozenClock
-from jobs.sweeps import in_batches
+from core.messaging import MESSAGES
+from core.texts import parts, plain
 from tests import services
 
-NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
 MANY, FEW, ENDED = 1_000_000, 10_000, 1_000
 ROUNDS = 7
-SWEEP = in_batches(subscriptions.close_ended, subscriptions.BATCH + 1)
-TEXT = "Your time is over. To go on, dial *384*35711# and press 1."
+RATIO_MAX, NOTHING_MS_MAX, GROWTH_MAX = 2.0, 5.0, 2.0
+CUSTOMERS_EACH = 4
+"""Subscriptions per customer: most are over, as in life."""
 
 
-def run() -> list[Figure]:
-    """The issue's figures, on PostgreSQL and on SQLite."""
-    figures: list[Figure] = []
-    for kind in ("postgresql", "sqlite"):
-        medians: dict[int, float] = {}
-        for size in (FEW, MANY):
-            with _seeded(kind, size) as shop:
-                ours, bare, idle = _measure(shop)
-                medians[size] = ours
-                figures.append(
-                    Figure(
-                        f"{kind}: {ENDED} of {size:,} subscriptions end", f"{ours:.0f} ms", f"bare SQL {bare:.0f} ms",
-                        f"{ours / bare:.2f}", "≤ 2", ours <= 2 * bare,
-                    )
-                )  # fmt: skip
-                figures.append(
-                    Figure(f"{kind}: nothing due of {size:,}", f"{idle:.2f} ms", wanted="< 5 ms", met=idle < 5)
-                )
-        grown = medians[MANY] / medians[FEW]
-        figures.append(
-            Figure(
-                f"{kind}: a hundred times the subscriptions, the same {ENDED}", f"{medians[MANY]:.0f} ms",
-                f"{medians[FEW]:.0f} ms", f"{grown:.2f}", "about 1", grown <= 1.5,
+class Table:
+    """One database with `count` subscriptions, of which ENDED can be made to have just ended, again and again."""
+
+    def __init__(self, shop: Shop, count: int) -> None:
+        self.shop, self.count = shop, count
+        self.dialect = shop.app.engine.dialect.name
+        self._settled: dict[str, int] = {}
+
+    def fill(self) -> None:
+        """Customers and subscriptions: a quarter still runs, the rest was closed long ago."""
+        numbers = (
+            "SELECT generate_series(1, :count) AS n"
+            if self.dialect == "postgresql"
+            else "WITH RECURSIVE s(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM s WHERE n < :count) SELECT n FROM s"
+        )
+        padded = "lpad(n::text, 9, '0')" if self.dialect == "postgresql" else "printf('%09d', n)"
+        with self.shop.app.engine.begin() as connection:
+            moments = {
+                "tenant": self.shop.tenant_id, "now": self._moment(0), "past": self._moment(-30), "later": self._moment(5)
+            }  # fmt: skip
+            connection.execute(
+                text(
+                    "INSERT INTO customer (id, tenant_id, msisdn, msisdn_hash, account_code, language, created_at)"
+                    f" SELECT n, :tenant, '+254' || {padded}, {padded}, {padded}, 'en', :past FROM ({numbers}) AS numbers"
+                ),
+                moments | {"count": self.count // CUSTOMERS_EACH},
             )
-        )  # fmt: skip
-    return figures
+            connection.execute(
+                text(
+                    "INSERT INTO subscription (id, tenant_id, customer_id, package_id, starts_at, ends_at, begun_at, used_bytes,"
+                    f" device_limit, closed_at) SELECT n, :tenant, 1 + n % {self.count // CUSTOMERS_EACH}, 1, :past,"
+                    f" CASE WHEN n <= {self.count // CUSTOMERS_EACH} THEN :later ELSE :past END, :past, 0, 1,"
+                    f" CASE WHEN n <= {self.count // CUSTOMERS_EACH} THEN NULL ELSE :past END FROM ({numbers}) AS numbers"
+                ),
+                moments | {"count": self.count},
+            )
+        self._autocommit("ANALYZE")
 
+    def arm(self) -> None:
+        """As before the sweep, with ENDED of those that run just over; what earlier rounds wrote is gone."""
+        with self.shop.app.engine.begin() as connection:
+            for table in ("promise", "suspension", "message"):
+                connection.execute(text(f"DELETE FROM {table}"))
+            connection.execute(
+                text("UPDATE subscription SET closed_at = NULL, ends_at = :over WHERE id <= :ended"),
+                {"over": self._moment(-0.001), "ended": ENDED},
+            )
+        if self.dialect == "postgresql":
+            for table in ("promise", "suspension", "message", "subscription"):
+                self._autocommit(f"VACUUM {table}")
+            self._autocommit("CHECKPOINT")
+        else:
+            self._autocommit("PRAGMA wal_checkpoint(TRUNCATE)")
 
-def _measure(shop: Shop) -> tuple[float, float, float]:
-    """Medians in ms of the sweep, of bare SQL and of a sweep that finds nothing, taken in turns."""
-    app = shop.app
-    ours, bare, idle = [], [], []
-    for _ in range(ROUNDS):
-        ours.append(timed_ms(lambda: _expect(SWEEP(app), ENDED)))
-        idle.append(timed_ms(lambda: _expect(SWEEP(app), 0)))
-        _rearm(app)
-        bare.append(timed_ms(lambda: _expect(_bare(app), ENDED)))
-        _rearm(app)
-    return median(ours), median(bare), median(idle)
+    def sweep(self) -> None:
+        """Our expiry."""
+        with self.shop.app.work(None) as uow:
+            found = subscriptions.close_ended(uow)
+        if found != ENDED:
+            raise RuntimeError(f"the sweep found {found}")
 
+    def look(self) -> None:
+        """Our expiry when nothing is due."""
+        with self.shop.app.work(None) as uow:
+            if subscriptions.close_ended(uow):
+                raise RuntimeError("nothing should have been due")
 
-def _expect(found: int, wanted: int) -> None:
-    if found != wanted:
-        raise AssertionError(f"{found} ended, not {wanted}")
+    def bare(self) -> None:
+        """The same rows by hand."""
+        with self.shop.app.engine.begin() as connection:
+            self._bare(connection)
 
+    def check(self) -> None:
+        """Whoever went last has written what belongs to ENDED endings."""
+        with self.shop.app.engine.begin() as connection:
+            for table, wanted in (("promise", 2 * ENDED), ("suspension", ENDED), ("message", ENDED)):
+                found = connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one()
+                if found != wanted:
+                    raise RuntimeError(f"{found} rows in {table} instead of {wanted}")
 
-def _bare(app: App) -> int:
-    """The same rows by hand: UPDATE … RETURNING, then bulk inserts of log, promises, messages and their promises."""
-    with app.engine.begin() as connection:
-        update = "UPDATE subscription SET closed_at = :now WHERE closed_at IS NULL AND ends_at <= :now RETURNING id, customer_id"
-        now = _instant(connection, NOW)
-        rows = connection.execute(text(update), {"now": now}).all()
-        raw = connection.connection.cursor()
-        mark = "%s" if connection.dialect.name == "postgresql" else "?"
-
-        def bulk(table: str, columns: str, values: list[tuple[object, ...]]) -> None:
-            places = ", ".join([mark] * len(values[0]))
-            raw.executemany(f"INSERT INTO {table} ({columns}) VALUES ({places})", values)
-
-        promise = "tenant_id, queue, kind, payload, created_at, due_at, attempts"
-        bulk(
-            "suspension",
-            "tenant_id, subscription_id, customer_id, reason, at",
-            [(1, r[0], r[1], "time_limit", now) for r in rows],
+    def _bare(self, connection: Connection) -> None:
+        now = self._moment(0)
+        words = plain(MESSAGES.say("en", "ended_time", dial=SERVICE_CODE))
+        skip = " FOR UPDATE SKIP LOCKED" if self.dialect == "postgresql" else ""
+        ids = list(
+            connection.execute(
+                text(
+                    "UPDATE subscription SET closed_at = :now WHERE id IN (SELECT id FROM subscription WHERE closed_at IS NULL"
+                    f" AND ends_at <= :now ORDER BY ends_at LIMIT 1000{skip}) RETURNING id"
+                ),
+                {"now": now},
+            ).scalars()
         )
-        bulk(
-            "promise", promise, [(1, "network", "SyncAccess", f'{{"customer_id": {r[1]}}}', now, now, 0) for r in rows]
+        if self.dialect == "postgresql":
+            these, chosen, build = "= ANY(:ids)", ids, "json_build_object"
+        else:
+            these, chosen, build = "IN (SELECT value FROM json_each(:ids))", json.dumps(ids), "json_object"
+        facts = {"ids": chosen, "now": now, "words": words, "parts": parts(words)}
+        connection.execute(
+            text(
+                "INSERT INTO suspension (tenant_id, subscription_id, customer_id, reason, at)"
+                f" SELECT tenant_id, id, customer_id, 'time_limit', :now FROM subscription WHERE id {these}"
+            ),
+            facts,
         )
-        bulk(
-            "message", "tenant_id, key, msisdn, template, text, parts, state, created_at",
-            [(1, f"ended:{r[0]}", f"+2547{r[1]:08d}", "ended_time", TEXT, 1, "queued", now) for r in rows],
-        )  # fmt: skip
-        ids = connection.execute(text("SELECT id FROM message WHERE state = 'queued'")).scalars().all()
-        bulk("promise", promise, [(1, "messages", "SendMessage", f'{{"message_id": {i}}}', now, now, 0) for i in ids])
-        raw.close()
-        return len(rows)
+        connection.execute(
+            text(
+                "INSERT INTO promise (tenant_id, queue, kind, payload, created_at, due_at, attempts)"
+                f" SELECT tenant_id, 'network', 'SyncAccess', {build}('customer_id', customer_id), :now, :now, 0"
+                f" FROM subscription WHERE id {these}"
+            ),
+            facts,
+        )
+        written = list(
+            connection.execute(
+                text(
+                    "INSERT INTO message (tenant_id, key, msisdn, template, text, parts, state, created_at)"
+                    " SELECT s.tenant_id, 'ended:' || s.id, c.msisdn, 'ended_time', :words, :parts, 'queued', :now"
+                    f" FROM subscription s JOIN customer c ON c.id = s.customer_id WHERE s.id {these}"
+                    " ON CONFLICT (tenant_id, key) DO NOTHING RETURNING id"
+                ),
+                facts,
+            ).scalars()
+        )
+        facts |= {"ids": written if self.dialect == "postgresql" else json.dumps(written)}
+        connection.execute(
+            text(
+                "INSERT INTO promise (tenant_id, queue, kind, payload, created_at, due_at, attempts)"
+                f" SELECT tenant_id, 'messages', 'SendMessage', {build}('message_id', id), :now, :now, 0"
+                f" FROM message WHERE id {these}"
+            ),
+            facts,
+        )
 
+    def _moment(self, days: float) -> object:
+        moment = self.shop.app.clock.now() + timedelta(days=days)
+        return moment if self.dialect == "postgresql" else moment.strftime("%Y-%m-%d %H:%M:%S.%f")
 
-def _instant(connection: Connection, at: datetime) -> object:
-    return at if connection.dialect.name == "postgresql" else at.strftime("%Y-%m-%d %H:%M:%S.%f")
-
-
-def _rearm(app: App) -> None:
-    """Back to the moment before."""
-    with app.engine.begin() as connection:
-        connection.execute(text("UPDATE subscription SET closed_at = NULL WHERE closed_at IS NOT NULL"))
-        for table in ("suspension", "promise", "message"):
-            connection.execute(text(f"DELETE FROM {table}"))
-    if app.engine.dialect.name == "postgresql":
-        with app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for table in ("subscription", "suspension", "promise", "message"):
-                connection.execute(text(f"VACUUM {table}"))
+    def _autocommit(self, statement: str) -> None:
+        if self.dialect == "postgresql":
+            with self.shop.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql(statement)
+        else:
+            raw = self.shop.app.engine.raw_connection()
+            raw.cursor().execute(statement)
+            raw.close()
 
 
 @contextmanager
-def _seeded(kind: str, size: int) -> Iterator[Shop]:
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="duka-bench-")))
-        if kind == "postgresql":
-            url = stack.enter_context(services.postgres_server())
+def table(kind: str, server: str, count: int) -> Iterator[Table]:
+    """A database of `kind` with so many subscriptions."""
+    with TemporaryDirectory(prefix="duka-bench-") as folder:
+        if kind == "sqlite":
+            url = f"sqlite:///{folder}/duka.db"
+            services.create_tables(url)
+            with _filled(url, Path(folder), count) as filled:
+                yield filled
         else:
-            url = f"sqlite:///{folder / 'bench.db'}"
-        services.create_tables(url)
-        shop = open_shop(url, "redis://127.0.0.1:9/0", folder)
-        stack.callback(shop.app.close)
-        shop.app.clock = FrozenClock(NOW)
-        _fill(shop, size)
-        yield shop
+            with services.postgres_database(server) as url:
+                services.create_tables(url)
+                with _filled(url, Path(folder), count) as filled:
+                    yield filled
 
 
-def _fill(shop: Shop, size: int) -> None:
-    """One package, one customer per subscription; the first ENDED ended a second ago, the rest end within a month."""
-    with shop.app.engine.begin() as connection:
-        series = (
-            f"generate_series(1, {size}) AS n"
-            if connection.dialect.name == "postgresql"
-            else f"(WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < {size}) SELECT n FROM c)"
-        )
-        digits = "lpad(CAST(n AS text), 8, '0')" if connection.dialect.name == "postgresql" else "printf('%08d', n)"
-        begun, over = NOW - timedelta(hours=3), NOW - timedelta(seconds=1)
-        times = {"begun": _instant(connection, begun), "over": _instant(connection, over), "tenant": shop.tenant_id}
-        package = connection.execute(text("SELECT min(id) FROM package")).scalar()
-        connection.execute(
-            text(
-                "INSERT INTO customer (id, tenant_id, msisdn, msisdn_hash, account_code, language, created_at) "
-                f"SELECT n, :tenant, '+2547' || {digits}, {digits}, {digits}, CASE WHEN n % 2 = 0 THEN 'sw' ELSE 'en' END, :begun "
-                f"FROM {series}"
-            ),
-            times,
-        )
-        later = (
-            "CAST(:over AS timestamptz) + n * interval '2 seconds'"
-            if connection.dialect.name == "postgresql"
-            else "strftime('%Y-%m-%d %H:%M:%f000', :over, '+' || (n * 2) || ' seconds')"
-        )
-        connection.execute(
-            text(
-                "INSERT INTO subscription (tenant_id, customer_id, package_id, starts_at, ends_at, begun_at, used_bytes, device_limit) "
-                f"SELECT :tenant, n, {package or 1}, :begun, CASE WHEN n <= {ENDED} THEN :over ELSE {later} END, :begun, 0, 1 FROM {series}"
-            ),
-            times,
-        )
-    with shop.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-        connection.execute(text("ANALYZE"))
+@contextmanager
+def _filled(url: str, folder: Path, count: int) -> Iterator[Table]:
+    shop = open_shop(url, "redis://127.0.0.1:9/0", folder)
+    filled = Table(shop, count)
+    filled.fill()
+    try:
+        yield filled
+    finally:
+        shop.app.close()
+
+
+def rounds(filled: Table) -> tuple[float, float, float, float]:
+    """Milliseconds: ours, by hand, nothing due; and the median of the ratios of neighbouring rounds."""
+    ours: list[float] = []
+    hand: list[float] = []
+    nothing: list[float] = []
+
+    def one(action: Callable[[], None]) -> float:
+        filled.arm()
+        took = timed_ms(action)
+        filled.check()
+        return took
+
+    one(filled.sweep)
+    one(filled.bare)
+    for _ in range(ROUNDS):
+        ours.append(one(filled.sweep))
+        nothing += [timed_ms(filled.look) for _ in range(5)]
+        hand.append(one(filled.bare))
+    return median(ours), median(hand), median(nothing), median(a / b for a, b in zip(ours, hand, strict=True))
+
+
+def run() -> list[Figure]:
+    """Both databases, a million subscriptions and ten thousand."""
+    figures = []
+    with services.postgres_server() as server:
+        for kind, name in (("postgresql", "PostgreSQL"), ("sqlite", "SQLite")):
+            with table(kind, server, MANY) as filled:
+                ours, hand, nothing, ratio = rounds(filled)
+            with table(kind, server, FEW) as filled:
+                few_ours, few_hand, _, few_ratio = rounds(filled)
+            figures += [
+                Figure(
+                    f"expiry of {ENDED:,} of {MANY:,}, {name}", f"{ours:.1f} ms", f"bare SQL: {hand:.1f} ms", f"{ratio:.2f}",
+                    f"≤ {RATIO_MAX}", ratio <= RATIO_MAX,
+                ),
+                Figure(
+                    f"  … of {FEW:,}", f"{few_ours:.1f} ms", f"bare SQL: {few_hand:.1f} ms", f"{few_ratio:.2f}",
+                    f"the same: {MANY:,} cost ≤ {GROWTH_MAX} × {FEW:,}", ours <= GROWTH_MAX * few_ours,
+                ),
+                Figure("  … nothing due", f"{nothing:.2f} ms", "", "", f"< {NOTHING_MS_MAX:.0f} ms", nothing < NOTHING_MS_MAX),
+            ]  # fmt: skip
+    return figures

@@ -9,6 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode
+PARALLEL := -n 2 --dist loadfile
 RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 
@@ -25,11 +26,11 @@ up: $(RUN_STAMP) ## every process on this machine, with config.toml (first: duka
 
 test: $(DEV_STAMP) services tests/clients/node_modules ## everything that proves it: style, types, imports, all tests on both databases
 	$(MAKE) --no-print-directory .static
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q $(PARALLEL)
 
 check: $(DEV_STAMP) services tests/clients/node_modules ## the same on SQLite only: quicker
 	$(MAKE) --no-print-directory .static
-	$(BIN)/pytest -q --databases sqlite
+	$(BIN)/pytest -q $(PARALLEL) --databases sqlite
 
 .PHONY: .static
 .static:

@@ -24,11 +24,13 @@ class NotStarted(RuntimeError):
 
 
 @contextmanager
-def process(arguments: Sequence[str], env: Mapping[str, str], log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """`python <arguments>` in the project's folder, output to `log`; asked to stop afterwards."""
+def process(
+    arguments: Sequence[str], env: Mapping[str, str], log: Path, cwd: Path = ROOT
+) -> Iterator[subprocess.Popen[bytes]]:
+    """`python <arguments>` in `cwd` (the project's folder), output to `log`; asked to stop afterwards."""
     with log.open("ab") as output:
         running = subprocess.Popen(
-            [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=output,
+            [sys.executable, *arguments], cwd=cwd, env={**os.environ, **env}, stdin=subprocess.DEVNULL, stdout=output,
             stderr=output,
         )  # fmt: skip
     try:

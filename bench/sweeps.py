@@ -1,3 +1,4 @@
+# ruff: noqa: S608 (statements are put together from words that stand in this file)
 """Expiry: what time alone changes, beside bare SQL that does the same; and whether its cost follows what changed."""
 
 from __future__ import annotations

@@ -242,3 +242,17 @@ def _printer(names: list[str]) -> OnLine:
             print(head, line, flush=True)
 
     return tell
+
+
+def main(arguments: list[str]) -> int:
+    """`python -m cli.supervisor PROCFILE RUN_FOLDER [name=count …]`: run until SIGTERM or SIGINT. `duka up` ends in this."""
+    procfile, run_folder, *counts = arguments
+    scale = {name: int(count) for name, _, count in (words.partition("=") for words in counts)}
+    supervisor = Supervisor(Path(procfile), scale=scale, run_folder=Path(run_folder))
+    supervisor.start()
+    supervisor.wait()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -6,6 +6,7 @@ out, numbers that look like phones are masked, credentials inside texts and addr
 
 from __future__ import annotations
 
+import ctypes
 import logging
 import os
 import re
@@ -74,6 +75,16 @@ def set_up(process: str) -> None:
     for name in QUIET_LIBRARIES:
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
     structlog.contextvars.bind_contextvars(process=process, pid=os.getpid())
+    _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """A process that starts to log has loaded its libraries: return the 8 MB of holes that this leaves and nothing fills.
+
+    Only the GNU C library keeps them and has this call; elsewhere nothing happens.
+    """
+    if sys.platform == "linux" and (trim := getattr(ctypes.CDLL(None), "malloc_trim", None)) is not None:
+        trim(0)
 
 
 def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:

@@ -30,7 +30,9 @@ class Connections:
 
     @classmethod
     def open(cls, engine: Engine, redis_url: str, clock: Clock) -> Connections:
-        return cls(RedisTokens(redis_url), MikrotikHotspot(monotonic=clock.monotonic), RadiusRows(engine), RadiusCoA(), clock)
+        return cls(
+            RedisTokens(redis_url), MikrotikHotspot(monotonic=clock.monotonic), RadiusRows(engine), RadiusCoA(), clock
+        )
 
     def close(self) -> None:
         self.hotspot.close()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -45,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         console.print(f"[dim]{name} …[/]", highlight=False)
         try:
             found = bench()
-        except (RuntimeError, OSError, AssertionError) as error:
+        except (RuntimeError, OSError, AssertionError, subprocess.SubprocessError) as error:
             console.print(f"[red]{name} could not run:[/] {type(error).__name__}: {error}", highlight=False)
             broken += 1
             continue

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import time
 from collections import defaultdict
 from pathlib import Path
@@ -11,9 +13,7 @@ from tempfile import TemporaryDirectory
 from bench.figures import Figure
 from bench.measure import family, pss_kb
 from bench.processes import ROOT, process, wait_for_web
-from bench.shop import open_shop
-from core import migrations
-from core.db import make_engine
+from bench.shop import make_key, open_shop
 from tests import services
 
 MEGABYTES_MAX = 500
@@ -26,9 +26,13 @@ def run() -> list[Figure]:
     with TemporaryDirectory(prefix="duka-bench-") as name:
         folder = Path(name)
         url = f"sqlite:///{folder}/duka.db"
-        engine = make_engine(url)
-        migrations.upgrade(engine)
-        engine.dispose()
+        subprocess.run(
+            [sys.executable, "-m", "cli", "migrate"],
+            cwd=ROOT,
+            env=os.environ | {"DUKA_DATABASE__URL": url, "DUKA_SECRETS__KEY": f"file:{make_key(folder)}"},
+            check=True,
+            capture_output=True,
+        )
         redis_url = f"redis://127.0.0.1:{services.free_port()}/0"
         open_shop(url, redis_url, folder).app.close()
         portal = services.free_port()

@@ -85,7 +85,11 @@ def test_redis_sees_no_token_in_clear_and_forgets_it_in_time(own_redis: RedisSer
         assert 2990 <= client.ttl(PREFIX + "daraja:a") <= 3000
 
 
-@pytest.mark.parametrize("found", [Fernet(Fernet.generate_key()).encrypt(b"x"), b"", b"in clear", b"\xff\x00"])
+@pytest.mark.parametrize(
+    "found",
+    [Fernet(Fernet.generate_key()).encrypt(b"x"), b"", b"in clear", b"\xff\x00"],
+    ids=["another key's", "empty", "in clear", "no text"],
+)
 def test_what_our_key_does_not_open_is_no_token(found: bytes, own_redis: RedisServer) -> None:
     with own_redis.client() as client:
         client.set(PREFIX + "daraja:a", found)

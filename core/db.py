@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ SQLITE_BUSY_SECONDS = 10
 POSTGRES_CONNECT_SECONDS = 5
 POOL_SIZE = 5
 POOL_OVERFLOW_MAX = 5
+OPENED_KEPT_MAX = 500
 UNASKED_SECONDS_MAX = 1.0
 """A connection that was used so lately is handed out without asking whether the server is still there."""
 _USED_AT = "used at"
@@ -69,18 +71,29 @@ class Vault:
 
     def __init__(self) -> None:
         self._keys: MultiFernet | None = None
+        self._opened_lately: OrderedDict[bytes, str] = OrderedDict()
 
     def unlock(self, keys: list[str]) -> None:
         self._keys = MultiFernet([Fernet(key.encode()) for key in keys])
+        self._opened_lately = OrderedDict()
 
     def seal(self, text: str) -> bytes:
         return self._opened().encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
+        """What is sealed. The same few accounts and routers are read with every job, so what was opened lately is kept."""
+        lately = self._opened_lately
+        known = lately.get(sealed)
+        if known is not None:
+            return known
         try:
-            return self._opened().decrypt(sealed).decode()
+            opened = self._opened().decrypt(sealed).decode()
         except InvalidToken as error:
             raise RuntimeError("secrets.key does not fit this database: was it replaced without rotation?") from error
+        lately[sealed] = opened
+        if len(lately) > OPENED_KEPT_MAX:
+            lately.popitem(last=False)
+        return opened
 
     def _opened(self) -> MultiFernet:
         if self._keys is None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, select, text
+from sqlalchemy import Index, LargeBinary, String, Text, UniqueConstraint, bindparam, select, text
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, mapped_column
 
 from core.db import Base, TenantOwned, pk
 from core.roles import system_only
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 BODY_BYTES_MAX = 64 * 1024
 
@@ -70,12 +70,16 @@ def receive(
     )  # fmt: skip
 
 
+_UNREAD = select(Inbound).where(
+    Inbound.tenant_id == OWN_TENANT, Inbound.id == bindparam("id"), Inbound.digested_at.is_(None)
+)
+_UNREAD_LOCKED = _UNREAD.with_for_update()
+
+
 @system_only
-def read(uow: UnitOfWork, inbound_id: int) -> Inbound | None:
-    """What was received, if it has not been understood yet."""
-    return uow.session.scalar(
-        select(Inbound).where(Inbound.id == inbound_id, Inbound.digested_at.is_(None)).with_for_update()
-    )
+def read(uow: UnitOfWork, inbound_id: int, *, lock: bool = True) -> Inbound | None:
+    """What was received, if it has not been understood yet; locked, unless it is only looked at."""
+    return uow.find(_UNREAD_LOCKED if lock else _UNREAD, id=inbound_id).one_or_none()
 
 
 @system_only

@@ -18,6 +18,7 @@ from sqlalchemy import (
     Select,
     String,
     Text,
+    bindparam,
     cast,
     delete,
     exists,
@@ -181,10 +182,27 @@ def next_due(session: Session) -> dict[str, datetime]:
     return {name: due for name, due in zip(QUEUES, row, strict=True) if due is not None}
 
 
+_LOCKED = (
+    select(Promise)
+    .where(Promise.id == bindparam("promise"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+_OPEN_TASK = select(Promise.kind, Promise.payload).where(
+    Promise.id == bindparam("promise"), Promise.done_at.is_(None), Promise.parked_at.is_(None)
+)
+
+
 def lock(session: Session, promise_id: int) -> Promise | None:
     """The promise, locked until the transaction ends, if it is still open."""
-    row = session.get(Promise, promise_id, with_for_update=True, populate_existing=True)
+    row = session.scalar(_LOCKED, {"promise": promise_id}, execution_options={"names_tenant": True})
     return row if row is not None and row.open else None
+
+
+def peek(session: Session, promise_id: int) -> Task | None:
+    """What is promised, if it is still open. Nothing is locked."""
+    row = session.connection().execute(_OPEN_TASK, {"promise": promise_id}).first()
+    return None if row is None else revive(row.kind, row.payload)
 
 
 def settle(row: Promise, now: datetime) -> None:

@@ -8,11 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, Connection, CursorResult, Executable, bindparam, event
+from sqlalchemy import (
+    BindParameter,
+    ClauseElement,
+    Connection,
+    CursorResult,
+    Executable,
+    ScalarResult,
+    Select,
+    bindparam,
+    event,
+    select,
+)
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
+from sqlalchemy.sql import visitors
 
 from core import outbox
 from core.audit import AuditEntry
@@ -22,6 +34,8 @@ from core.tasks import Task
 
 Row = TypeVar("Row", bound=Base)
 TENANT_KEY = "tenant_id"
+_NAMES_TENANT = "names_tenant"
+_NAMED: dict[str, Any] = {_NAMES_TENANT: True}
 OWN_TENANT: BindParameter[int] = bindparam("own_tenant")
 """The tenant of the visit, in statements for `UnitOfWork.run`."""
 
@@ -59,7 +73,18 @@ class UnitOfWork:
         this visit has changed.
         """
         self.session.flush()
+        _must_name_the_tenant(statement)
         return self.connection.execute(statement, {OWN_TENANT.key: self.tenant, **values})
+
+    def find(self, statement: Select[Row], **values: Any) -> ScalarResult[Row]:
+        """The same for rows that are to be changed: objects of this visit, found by a statement that was built once."""
+        _must_name_the_tenant(statement)
+        return self.session.scalars(statement, {OWN_TENANT.key: self.tenant, **values}, execution_options=_NAMED)
+
+    def by_id(self, kind: type[Row], row_id: int) -> Row | None:
+        """This tenant's row with this id; from memory if this visit has met it before."""
+        known = self.session.identity_map.get(self.session.identity_key(kind, row_id))
+        return known if known is not None else self.find(_by_id(kind), id=row_id).one_or_none()
 
     def add(self, row: Row) -> Row:
         """Keep a new row; its id is known afterwards."""
@@ -91,10 +116,26 @@ def bind_tenant(session: Session, tenant_id: int | None) -> None:
     session.info[TENANT_KEY] = tenant_id
 
 
+@lru_cache(maxsize=64)
+def _by_id(kind: type[Row]) -> Select[Row]:
+    return select(kind).where(kind.id == bindparam("id"), kind.tenant_id == OWN_TENANT)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=512)
+def _must_name_the_tenant(statement: Executable) -> None:
+    """Looked at once per statement. One that did not name the tenant would see everybody's rows."""
+    assert isinstance(statement, ClauseElement)
+    named = (element.key for element in visitors.iterate(statement) if isinstance(element, BindParameter))
+    if OWN_TENANT.key not in named:
+        raise WrongTenant(f"a statement does not name the tenant: {statement}")
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _only_own_rows(state: ORMExecuteState) -> None:
     tenant_id = state.session.info.get(TENANT_KEY)
-    if tenant_id is None or state.is_column_load or state.is_relationship_load:
+    if tenant_id is None or _NAMES_TENANT in state.execution_options:
+        return
+    if state.is_column_load or state.is_relationship_load:
         return
     state.statement = state.statement.options(
         with_loader_criteria(TenantOwned, lambda cls: cls.tenant_id == tenant_id, include_aliases=True)

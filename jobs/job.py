@@ -53,6 +53,10 @@ class Job(ABC, Generic[T, Plan, Result]):
 
     task: ClassVar[type[Task]]
     patient: ClassVar[bool] = True
+    reads_only: ClassVar[bool] = False
+    """`read` changes nothing: it takes no locks and is not committed."""
+    repeatable: ClassVar[bool] = False
+    """Keeping it twice does no harm, so it counts as kept before that has reached the disk (see `App.work`, `forgettable`)."""
 
     @abstractmethod
     def read(self, uow: UnitOfWork, task: T) -> Plan | None:

@@ -68,9 +68,10 @@ class Understand(Job[Digest, Letter, Outcome | UnreadableCallback]):
     """Turn stored bytes into money in the books. Reading needs the tenant's account, not the network."""
 
     task = Digest
+    reads_only = True
 
     def read(self, uow: UnitOfWork, task: Digest) -> Letter | None:
-        inbound = inbox.read(uow, task.inbound_id)
+        inbound = inbox.read(uow, task.inbound_id, lock=False)
         return None if inbound is None else Letter(inbound.source, inbound.body, inbound.context)
 
     def act(self, world: World, plan: Letter) -> Outcome | UnreadableCallback:

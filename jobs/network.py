@@ -21,6 +21,7 @@ class Sync(Job[SyncAccess, AccessPlan, None]):
     """Make RADIUS say what the customer may do now. From here on a paid device gets in by itself."""
 
     task = SyncAccess
+    repeatable = True
 
     def read(self, uow: UnitOfWork, task: SyncAccess) -> AccessPlan | None:
         return network.desired_access(uow, task.customer_id)
@@ -36,6 +37,7 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
     """Let a waiting device in at once, or give a running session its new limits."""
 
     task = LogIn
+    reads_only = repeatable = True
 
     def read(self, uow: UnitOfWork, task: LogIn) -> LoginPlan | None:
         return network.login_plan(uow, task.device_id, task.router_id)
@@ -100,6 +102,7 @@ class PutOut(Job[LogOut, Leaving, None]):
     """End a session, over the API; over RADIUS when the API cannot be reached."""
 
     task = LogOut
+    reads_only = repeatable = True
 
     def read(self, uow: UnitOfWork, task: LogOut) -> Leaving | None:
         plan = network.logout_plan(uow, task.mac, task.router_id)
@@ -129,6 +132,7 @@ class LookAfter(Job[Probe, Look, RouterHealth]):
     """Does it answer? Noted as up or down; the clock asks again, so a failure is an answer too."""
 
     task = Probe
+    reads_only = repeatable = True
 
     def read(self, uow: UnitOfWork, task: Probe) -> Look | None:
         return Look(network.address_of(uow, network.router(uow, task.router_id)), uow.now)

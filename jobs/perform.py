@@ -28,8 +28,9 @@ from core import outbox
 from core.errors import GatewayDown, GatewayFailure, GatewayRefused, OutcomeUnknown
 from core.logs import clean_text
 from core.outbox import ERROR_LENGTH_MAX, JOB_SECONDS_MAX, LEASE_SECONDS, Promise
+from core.ports import World
 from core.roles import SYSTEM
-from core.tasks import Task
+from core.tasks import TASKS, Task
 from core.uow import UnitOfWork
 from jobs.job import AnyJob, Decision, Postpone, Verdict
 from jobs.lanes import BUSY_PAUSE_MILLISECONDS, lanes_at
@@ -121,7 +122,7 @@ def _heads_patiently(app: App, promise_ids: Sequence[int]) -> list[Head]:
 
 
 def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:
-    with app.work(None, SYSTEM) as uow:
+    with app.look(None, SYSTEM) as uow:
         rows = uow.session.execute(
             select(Promise.id, Promise.tenant_id, Promise.kind, Promise.lane).where(Promise.id.in_(promise_ids))
         )
@@ -129,29 +130,63 @@ def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:
     return [found[promise_id] for promise_id in promise_ids if promise_id in found]
 
 
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What `read` has found. No plan: nothing to ask of the world."""
+
+    task: Task
+    plan: Any
+    world: World | None
+
+
 def _keep(app: App, jobs: Jobs, head: Head) -> None:
-    with app.work(head.tenant_id, SYSTEM) as uow:
-        row = outbox.lock(uow.session, head.id)
-        if row is None:
-            return
-        task = row.task
-        job = jobs[type(task)]
-        plan = job.read(uow, task)
-        if plan is None:
-            outbox.settle(row, uow.now)
-            return
+    job = jobs[TASKS[head.kind]]
+    found = (_look if job.reads_only else _read)(app, head, job)
+    if found is None:
+        return
+    task, plan = found.task, found.plan
     try:
-        result = job.act(app.world(head.tenant_id), plan)
+        result = job.act(found.world or app.world(head.tenant_id), plan)
     except GatewayFailure as error:
         _decide(app, head, job, task, plan, error)
         return
-    with app.work(head.tenant_id, SYSTEM) as uow:
+    with app.work(head.tenant_id, SYSTEM, forgettable=job.repeatable) as uow:
         row = outbox.lock(uow.session, head.id)
         if row is None:
             return
         job.record(uow, task, plan, result)
         outbox.settle(row, uow.now)
     log.info("promise.kept")
+
+
+def _read(app: App, head: Head, job: AnyJob) -> Planned | None:
+    """Look at the present state with the promise locked. None: there is nothing (more) to do, and that is on record."""
+    with app.work(head.tenant_id, SYSTEM, forgettable=job.repeatable) as uow:
+        row = outbox.lock(uow.session, head.id)
+        if row is None:
+            return None
+        task = row.task
+        plan = job.read(uow, task)
+        if plan is None:
+            outbox.settle(row, uow.now)
+            return None
+        return Planned(task, plan, app.known_world(uow))
+
+
+def _look(app: App, head: Head, job: AnyJob) -> Planned | None:
+    """The same for a job whose `read` changes nothing."""
+    with app.look(head.tenant_id, SYSTEM) as uow:
+        task = outbox.peek(uow.session, head.id)
+        if task is None:
+            return None
+        plan = job.read(uow, task)
+        if plan is not None:
+            return Planned(task, plan, app.known_world(uow))
+    with app.work(head.tenant_id, SYSTEM, forgettable=True) as uow:
+        row = outbox.lock(uow.session, head.id)
+        if row is not None:
+            outbox.settle(row, uow.now)
+    return None
 
 
 def _decide(app: App, head: Head, job: AnyJob, task: Task, plan: Any, error: GatewayFailure) -> None:

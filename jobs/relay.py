@@ -170,7 +170,7 @@ def _carry(app: App, queues: Queues, limit: int) -> tuple[int, float]:
     if not room:
         return 0, FULL_SECONDS
     leased: list[tuple[int, str, str | None]] = []
-    with app.work(None, SYSTEM) as uow:
+    with app.work(None, SYSTEM, forgettable=True) as uow:
         leased_at: datetime = uow.now
         due = outbox.next_due(uow.session)
         ready = [queue for queue, due_at in due.items() if due_at <= leased_at]

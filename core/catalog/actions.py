@@ -98,7 +98,7 @@ def on_sale(uow: UnitOfWork) -> Sequence[Package]:
 @customers_may
 def package(uow: UnitOfWork, package_id: int) -> Package:
     """A package by id, withdrawn or not."""
-    return uow.session.get_one(Package, package_id)
+    return uow.by_id(Package, package_id) or uow.session.get_one(Package, package_id)
 
 
 @customers_may

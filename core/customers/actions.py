@@ -55,6 +55,18 @@ _HOLDS = (
 )
 
 
+_HELD = (
+    select(Device)
+    .where(
+        Device.tenant_id == OWN_TENANT, Device.customer_id == bindparam("customer"), Device.released_at.is_(None)
+    )
+    .order_by(Device.id)
+)  # fmt: skip
+_OWNED = select(Device).where(
+    Device.tenant_id == OWN_TENANT, Device.mac == bindparam("mac"), Device.released_at.is_(None)
+)
+
+
 @customers_may
 def glimpse(uow: UnitOfWork, msisdn: Msisdn) -> tuple[int, str] | None:
     """`(customer id, language)` of whoever has this number: all that a first screen has to know."""
@@ -102,7 +114,7 @@ def recognise(uow: UnitOfWork, msisdn: Msisdn, language: str, network: str | Non
 @customers_may
 def customer(uow: UnitOfWork, customer_id: int) -> Customer:
     """A customer by id."""
-    return uow.session.get_one(Customer, customer_id)
+    return uow.by_id(Customer, customer_id) or uow.session.get_one(Customer, customer_id)
 
 
 @system_only
@@ -127,21 +139,20 @@ def set_language(uow: UnitOfWork, who: Customer, language: str) -> None:
 @customers_may
 def devices(uow: UnitOfWork, customer_id: int) -> Sequence[Device]:
     """What this customer holds, oldest first."""
-    return uow.session.scalars(
-        select(Device).where(Device.customer_id == customer_id, Device.released_at.is_(None)).order_by(Device.id)
-    ).all()
+    return uow.find(_HELD, customer=customer_id).all()
 
 
 @customers_may
 def device(uow: UnitOfWork, device_id: int) -> Device | None:
     """A held device by id."""
-    return uow.session.scalar(select(Device).where(Device.id == device_id, Device.released_at.is_(None)))
+    found = uow.by_id(Device, device_id)
+    return found if found is not None and found.released_at is None else None
 
 
 @customers_may
 def owner_of(uow: UnitOfWork, mac: str) -> Device | None:
     """Who holds this MAC at this ISP?"""
-    return uow.session.scalar(select(Device).where(Device.mac == mac, Device.released_at.is_(None)))
+    return uow.find(_OWNED, mac=mac).one_or_none()
 
 
 @customers_may

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from core.messaging.models import Message, OptOut
 from core.phone import Msisdn
@@ -13,7 +13,7 @@ from core.ports import Sms, SmsAccepted
 from core.roles import Can, customers_may, requires, system_only
 from core.tasks import SendMessage
 from core.texts import catalogue, one_line, parts, plain
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 MESSAGES = catalogue(Path(__file__).parent / "texts")
 FINAL = ("delivered", "failed")
@@ -40,13 +40,17 @@ def reply(uow: UnitOfWork, key: str, msisdn: Msisdn, text: str, *, link_id: str 
     return _queue(uow, key, msisdn, "reply", text, link_id=link_id)
 
 
+_BY_KEY = select(Message.id).where(Message.tenant_id == OWN_TENANT, Message.key == bindparam("key"))
+_BLOCKED = select(OptOut.id).where(OptOut.tenant_id == OWN_TENANT, OptOut.msisdn == bindparam("phone"), OptOut.blocked)
+
+
 def _known(uow: UnitOfWork, key: str) -> int | None:
-    return uow.session.scalar(select(Message.id).where(Message.key == key))
+    return uow.run(_BY_KEY, key=key).scalar()
 
 
 def _queue(uow: UnitOfWork, key: str, msisdn: Msisdn, template: str, words: str, link_id: str | None) -> Message | None:
     text = plain(words)
-    blocked = uow.session.scalar(select(OptOut.id).where(OptOut.msisdn == msisdn, OptOut.blocked))
+    blocked = uow.run(_BLOCKED, phone=msisdn).first()
     message = uow.add(
         Message(
             key=key, msisdn=msisdn, template=template, text=text, parts=parts(text), link_id=link_id,
@@ -63,7 +67,7 @@ def _queue(uow: UnitOfWork, key: str, msisdn: Msisdn, template: str, words: str,
 @system_only
 def to_send(uow: UnitOfWork, message_id: int) -> Sms | None:
     """The text a promise is about, unless it has left already."""
-    message = uow.session.get(Message, message_id)
+    message = uow.by_id(Message, message_id)
     if message is None or message.state != "queued":
         return None
     return Sms(to=Msisdn(message.msisdn), text=message.text, link_id=message.link_id)
@@ -72,7 +76,7 @@ def to_send(uow: UnitOfWork, message_id: int) -> Sms | None:
 @system_only
 def sent(uow: UnitOfWork, message_id: int, accepted: SmsAccepted) -> None:
     """The gateway took it."""
-    message = uow.session.get_one(Message, message_id)
+    message = uow.by_id(Message, message_id) or uow.session.get_one(Message, message_id)
     if message.state == "queued":
         message.state = "accepted"
     message.external_id = accepted.external_id
@@ -95,7 +99,7 @@ def failed(uow: UnitOfWork, message_id: int, reason: str) -> None:
 @system_only
 def keep_trying(uow: UnitOfWork, message_id: int) -> bool:
     """Is a text still worth sending? A receipt an hour late is; two days late it only confuses."""
-    message = uow.session.get(Message, message_id)
+    message = uow.by_id(Message, message_id)
     return message is not None and (uow.now - message.created_at).total_seconds() < 48 * 3600
 
 

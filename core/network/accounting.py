@@ -228,7 +228,7 @@ def open_sessions(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Route
 
 def open_sessions_of(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Router, RowMapping]]:
     """The same, for verbs of this capability that customers may call."""
-    rows = uow.session.execute(
+    rows = uow.connection.execute(
         select(radacct).where(radacct.c.username.in_(usernames), radacct.c.acctstoptime.is_(None))
     ).mappings().all()  # fmt: skip
     by_address = {r.nas_address: r for r in uow.session.scalars(select(Router))} if rows else {}

@@ -111,7 +111,7 @@ def all_routers(uow: UnitOfWork) -> Sequence[tuple[int, int]]:
 @system_only
 def router(uow: UnitOfWork, router_id: int) -> Router:
     """A router by id."""
-    found = uow.session.get(Router, router_id)
+    found = uow.by_id(Router, router_id)
     if found is None:
         raise NoSuchRouter(id=router_id)
     return found

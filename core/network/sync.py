@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import or_, select
+from sqlalchemy import bindparam, or_, select
 
 from core import customers, subscriptions, tenants
 from core.customers import Device
@@ -16,7 +16,7 @@ from core.network.models import Router, Sighting
 from core.ports import ActiveRow, RouterAddress, SessionRef
 from core.roles import customers_may, system_only
 from core.tasks import LogIn, LogOut, SyncAccess
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 SEEN_WINDOW = timedelta(minutes=15)
 ROUTERS_TO_TRY_MAX = 5
@@ -43,14 +43,29 @@ def desired_access(uow: UnitOfWork, customer_id: int) -> AccessPlan:
     return AccessPlan(tuple(accesses), tuple(logins), tuple(logouts))
 
 
+_RECENT = (
+    select(Device)
+    .where(
+        Device.tenant_id == OWN_TENANT, Device.customer_id == bindparam("customer"),
+        or_(Device.released_at.is_(None), Device.released_at > bindparam("since")),
+    )
+    .order_by(Device.id)
+)  # fmt: skip
+_SEEN = (
+    select(Sighting.router_id)
+    .where(Sighting.tenant_id == OWN_TENANT, Sighting.mac == bindparam("mac"), Sighting.seen_at > bindparam("since"))
+    .order_by(Sighting.seen_at.desc())
+    .limit(ROUTERS_TO_TRY_MAX)
+)
+_EVERY_ROUTER = (
+    select(Router.id).where(Router.tenant_id == OWN_TENANT).order_by(Router.id).limit(ROUTERS_TO_TRY_MAX + 1)
+)
+
+
 def _devices(uow: UnitOfWork, customer_id: int) -> list[Device]:
     """Held devices, and released ones that nobody else holds now."""
     since = uow.now - RELEASED_WINDOW
-    rows = uow.session.scalars(
-        select(Device)
-        .where(Device.customer_id == customer_id, or_(Device.released_at.is_(None), Device.released_at > since))
-        .order_by(Device.id)
-    ).all()
+    rows = uow.find(_RECENT, customer=customer_id, since=since).all()
     held = {row.mac for row in rows if row.released_at is None}
     latest = {row.mac: row for row in rows if row.released_at is not None and row.mac not in held}
     free = [row for mac, row in latest.items() if customers.owner_of(uow, mac) is None]
@@ -59,15 +74,10 @@ def _devices(uow: UnitOfWork, customer_id: int) -> list[Device]:
 
 def _where_seen(uow: UnitOfWork, mac: str) -> list[int]:
     """Routers at which the device knocked lately; when nobody saw it, all of a small ISP's."""
-    recent = uow.session.scalars(
-        select(Sighting.router_id)
-        .where(Sighting.mac == mac, Sighting.seen_at > uow.now - SEEN_WINDOW)
-        .order_by(Sighting.seen_at.desc())
-        .limit(ROUTERS_TO_TRY_MAX)
-    ).all()
+    recent = uow.run(_SEEN, mac=mac, since=uow.now - SEEN_WINDOW).scalars().all()
     if recent:
         return list(recent)
-    every = uow.session.scalars(select(Router.id).order_by(Router.id).limit(ROUTERS_TO_TRY_MAX + 1)).all()
+    every = uow.run(_EVERY_ROUTER).scalars().all()
     return list(every) if len(every) <= ROUTERS_TO_TRY_MAX else []
 
 
@@ -109,7 +119,7 @@ class LoginPlan:
 def login_plan(uow: UnitOfWork, device_id: int, router_id: int) -> LoginPlan | None:
     """What letting this device in means now; None when it may not (any more) or the router is gone."""
     device = customers.device(uow, device_id)
-    router = uow.session.get(Router, router_id)
+    router = uow.by_id(Router, router_id)
     subscription = subscriptions.running(uow, device.customer_id) if device else None
     if device is None or router is None or subscription is None:
         return None
@@ -149,7 +159,7 @@ def away(uow: UnitOfWork, device_id: int, router_id: int) -> None:
 @system_only
 def logout_plan(uow: UnitOfWork, mac: str, router_id: int) -> tuple[RouterAddress, SessionRef | None] | None:
     """Where to end a session, unless the device may be there again."""
-    router = uow.session.get(Router, router_id)
+    router = uow.by_id(Router, router_id)
     device = customers.owner_of(uow, mac)
     subscription = subscriptions.running(uow, device.customer_id) if device else None
     if router is None:

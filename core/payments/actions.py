@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from core import codes, ledger, tenants
 from core.customers import Customer
@@ -19,7 +19,7 @@ from core.phone import Msisdn, is_masked
 from core.ports import NotPaid, Paid, Prompt, Prompted
 from core.roles import Can, customers_may, requires, system_only
 from core.tasks import CheckPayment, PromptPayment
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 CODE_LENGTH = 8
 PROMPT_DELAY = timedelta(seconds=3)
@@ -176,9 +176,15 @@ def credit(uow: UnitOfWork, company: str, paid: Paid, *, code: str = "") -> Arri
     return _book(uow, company, paid, match.customer_id, payment)
 
 
+_BOOKED = select(Deposit).where(Deposit.tenant_id == OWN_TENANT, Deposit.payment_id == bindparam("payment"))
+_BY_RECEIPT = select(Deposit).where(
+    Deposit.tenant_id == OWN_TENANT, Deposit.company == bindparam("company"), Deposit.receipt_no == bindparam("receipt")
+)
+
+
 def _same_money(uow: UnitOfWork, payment: Payment, paid: Paid) -> Deposit | None:
     """A deposit of this payment that the news is about: booked without a receipt, or the news itself has none."""
-    booked = uow.session.scalars(select(Deposit).where(Deposit.payment_id == payment.id)).all()
+    booked = uow.find(_BOOKED, payment=payment.id).all()
     if paid.receipt_no is None:
         return booked[0] if booked else None
     return next((row for row in booked if row.receipt_no is None and row.amount == paid.amount), None)
@@ -208,7 +214,7 @@ def _book(uow: UnitOfWork, company: str, paid: Paid, customer_id: int | None, pa
 @customers_may
 def deposit_by_receipt(uow: UnitOfWork, company: str, receipt_no: str) -> Deposit | None:
     """The deposit with this receipt."""
-    return uow.session.scalar(select(Deposit).where(Deposit.company == company, Deposit.receipt_no == receipt_no))
+    return uow.find(_BY_RECEIPT, company=company, receipt=receipt_no).one_or_none()
 
 
 @requires(Can.SEE_BOOKS)

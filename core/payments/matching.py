@@ -9,13 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 
 from core import codes, customers
 from core.payments.models import Payment
 from core.phone import BadPhone, Msisdn
 from core.ports import Paid
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 ORPHAN_WINDOW = timedelta(minutes=30)
 """How long a prompt whose request id we lost (worker killed) may be recognised by payer and amount."""
@@ -43,12 +43,21 @@ def find(uow: UnitOfWork, company: str, paid: Paid, code: str, country: str) -> 
     return Match(_by_account(uow, paid, typed, country))
 
 
+_BY_REQUEST = (
+    select(Payment)
+    .where(
+        Payment.tenant_id == OWN_TENANT,
+        Payment.company == bindparam("company"),
+        Payment.request_id == bindparam("request"),
+    )
+    .with_for_update()
+)
+
+
 def _by_request(uow: UnitOfWork, company: str, paid: Paid) -> Payment | None:
     if not paid.request_id:
         return None
-    return uow.session.scalar(
-        select(Payment).where(Payment.company == company, Payment.request_id == paid.request_id).with_for_update()
-    )
+    return uow.find(_BY_REQUEST, company=company, request=paid.request_id).one_or_none()
 
 
 def _by_code(uow: UnitOfWork, code: str) -> Payment | None:

@@ -142,7 +142,7 @@ def _serve(uow: UnitOfWork, arrival: Arrival) -> None:
     customer_id, purchase_id = arrival.customer_id, arrival.purchase_id
     if not arrival.fresh or customer_id is None:
         return
-    order = uow.session.get(Purchase, purchase_id) if purchase_id else None
+    order = uow.by_id(Purchase, purchase_id) if purchase_id else None
     if order is None or order.completed_at is not None or order.cancelled_at is not None:
         order = uow.session.scalar(
             select(Purchase)
@@ -165,10 +165,18 @@ def _serve(uow: UnitOfWork, arrival: Arrival) -> None:
     )  # fmt: skip
 
 
+_LOCKED = (
+    select(Purchase)
+    .where(Purchase.tenant_id == OWN_TENANT, Purchase.id == bindparam("purchase"))
+    .with_for_update()
+    .execution_options(populate_existing=True)
+)
+
+
 @system_only
 def complete(uow: UnitOfWork, order: Purchase) -> bool:
     """Take the price from the wallet and hand over the package, in one breath. False while the wallet does not cover it."""
-    uow.session.refresh(order, with_for_update=True)
+    uow.find(_LOCKED, purchase=order.id).one()
     wallet = chart.wallet(order.customer_id)
     if order.completed_at is not None or not ledger.covers(uow, wallet, order.price):
         return order.completed_at is not None
@@ -180,7 +188,7 @@ def complete(uow: UnitOfWork, order: Purchase) -> bool:
     time = subscriptions.grant(uow, customer_id=order.customer_id, package=package, purchase_id=order.id)
     order.completed_at = uow.now
     who, tenant = customers.customer(uow, order.customer_id), tenants.current(uow)
-    template = "bought" if customers.devices(uow, who.id) else "bought_no_device"
+    template = "bought" if customers.has_device(uow, who.id) else "bought_no_device"
     until = time.ends_at.astimezone(tenants.zone(tenant)).strftime("%d.%m. %H:%M")
     messaging.notify(
         uow, f"receipt:{order.id}", Msisdn(who.msisdn), who.language, template, package=package.name, price=order.price,

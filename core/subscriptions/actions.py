@@ -38,14 +38,17 @@ def _usable(row: Subscription | Row[Any]) -> bool:
     return row.suspended_at is None and not (row.quota_bytes is not None and row.used_bytes >= row.quota_bytes)
 
 
+_GRANTED = (
+    select(Subscription)
+    .join(Grant, Grant.subscription_id == Subscription.id)
+    .where(Subscription.tenant_id == OWN_TENANT, Grant.purchase_id == bindparam("purchase"))
+)
+
+
 @system_only
 def grant(uow: UnitOfWork, *, customer_id: int, package: Sold, purchase_id: int) -> Subscription:
     """Give what was bought, stacked onto what is left. Once per purchase; a repeat returns the first. Promises SyncAccess."""
-    known = uow.session.scalar(
-        select(Subscription)
-        .join(Grant, Grant.subscription_id == Subscription.id)
-        .where(Grant.purchase_id == purchase_id)
-    )
+    known = uow.find(_GRANTED, purchase=purchase_id).one_or_none()
     if known is not None:
         return known
     rows = {row.id: row for row in live(uow, customer_id, lock=True)}
@@ -85,17 +88,21 @@ def subscription(uow: UnitOfWork, subscription_id: int) -> Subscription:
     return uow.session.get_one(Subscription, subscription_id)
 
 
+_RUNNING = (
+    select(Subscription)
+    .where(
+        Subscription.tenant_id == OWN_TENANT, Subscription.customer_id == bindparam("customer"),
+        Subscription.closed_at.is_(None), Subscription.ends_at > bindparam("now"),
+    )
+    .order_by(Subscription.starts_at, Subscription.id)
+)  # fmt: skip
+_RUNNING_LOCKED = _RUNNING.with_for_update().execution_options(populate_existing=True)
+
+
 @customers_may
 def live(uow: UnitOfWork, customer_id: int, *, lock: bool = False) -> Sequence[Subscription]:
     """Everything of this customer whose time is not over, in the order it runs."""
-    find = (
-        select(Subscription)
-        .where(
-            Subscription.customer_id == customer_id, Subscription.closed_at.is_(None), Subscription.ends_at > uow.now
-        )
-        .order_by(Subscription.starts_at, Subscription.id)
-    )
-    return uow.session.scalars(find.with_for_update().execution_options(populate_existing=True) if lock else find).all()
+    return uow.find(_RUNNING_LOCKED if lock else _RUNNING, customer=customer_id, now=uow.now).all()
 
 
 @customers_may

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
+from functools import lru_cache
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
@@ -15,9 +16,11 @@ from core.money import SCALE
 from core.roles import ROLES, Can, customers_may, requires, system_only
 from core.tenants.models import DOORS, DoorSecret, Site, Staff, Tenant
 from core.tenants.settings import TenantSettings
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 SECRET_BYTES = 24
+_CURRENT = "current tenant"
+_OWN = select(Tenant).where(Tenant.id == OWN_TENANT)
 
 
 class NoSuchTenant(Refusal):
@@ -62,10 +65,12 @@ def open_tenant(
 @customers_may
 def current(uow: UnitOfWork) -> Tenant:
     """The ISP of this visit."""
-    tenant = uow.session.get(Tenant, uow.tenant)
-    if tenant is None:
+    known: Tenant | None = uow.session.info.get(_CURRENT)  # held, or every mention of it would read it again
+    if known is None:
+        known = uow.session.info[_CURRENT] = uow.find(_OWN).one_or_none()
+    if known is None:
         raise NoSuchTenant(id=uow.tenant)
-    return tenant
+    return known
 
 
 @system_only
@@ -105,7 +110,12 @@ def _new_secret(uow: UnitOfWork, tenant_id: int, door: str) -> str:
 @customers_may
 def settings_of(uow: UnitOfWork) -> TenantSettings:
     """What this ISP has configured."""
-    return TenantSettings.model_validate_json(current(uow).settings)
+    return _understood(current(uow).settings)
+
+
+@lru_cache(maxsize=256)
+def _understood(text: str) -> TenantSettings:
+    return TenantSettings.model_validate_json(text)
 
 
 @requires(Can.MANAGE_STAFF)

@@ -49,9 +49,13 @@ class Said:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=LINES_KEPT))
     ready: set[int] = field(default_factory=set)
     """Process ids."""
+    bugs: list[str] = field(default_factory=list)
+    """Lines that no death of a process excuses: something happened that nobody had thought of."""
 
     def __call__(self, name: str, line: str) -> None:
         self.lines.append(f"{name:10} {line}")
+        if '"promise.bug"' in line or '"sweep.failed"' in line:
+            self.bugs.append(line)
         if '"worker.started"' in line:
             self.ready.add(int(json.loads(line)["pid"]))
 
@@ -73,6 +77,7 @@ class Processes:
     def tidy_up(self) -> None:
         """What an earlier story may have left behind: no Redis, or one that does not know any more who its workers are."""
         self.said.lines.clear()
+        self.said.bugs.clear()
         if self.redis.process is None:
             self.redis.start()
         for name, pid in self.pids("worker").items():

@@ -212,7 +212,7 @@ class RunningTown(Processes):
         assert totals["revenue"] == self.daraja.total_taken_minor
         assert totals.get("wallets", 0) == totals.get("suspense", 0) == 0
         assert self.owed() == []
-        assert [line for line in self.said.lines if '"promise.bug"' in line or '"sweep.failed"' in line] == []
+        assert self.said.bugs == []
 
     def last_words(self) -> str:
         """What the processes said lately, for whoever must understand a failure."""

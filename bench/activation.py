@@ -328,6 +328,7 @@ def _stages(shop: Shop) -> dict[str, str]:
             )
         ).all()
         for kind, made, done in kept:
+            assert done is not None
             lists[f"{kind}: promised → kept"].append((done - made).total_seconds() * 1000)
         uow.session.execute(update(Promise).where(Promise.done_at.is_not(None)).values(kind="measured"))
         for created, handed in uow.session.execute(select(Message.created_at, Message.handed_over_at)):

@@ -121,9 +121,9 @@ class Table:
                 {"now": now},
             ).scalars()
         )
-        if self.dialect == "postgresql":
-            these, chosen, build = "= ANY(:ids)", ids, "json_build_object"
-        else:
+        chosen: object = ids
+        these, build = "= ANY(:ids)", "json_build_object"
+        if self.dialect != "postgresql":
             these, chosen, build = "IN (SELECT value FROM json_each(:ids))", json.dumps(ids), "json_object"
         facts = {"ids": chosen, "now": now, "words": words, "parts": parts(words)}
         connection.execute(

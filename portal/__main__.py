@@ -9,15 +9,6 @@ from core.config import ConfigError, load
 from core.serving import PortTaken, serve
 
 
-def make() -> object:
-    """The WSGI application of one server process."""
-    from core.app import open_app  # the process that only watches over the others needs none of this
-    from portal.app import create_app
-
-    logs.set_up("portal")
-    return create_app(open_app())
-
-
 def main() -> int:
     """Serve until SIGTERM. 2 when the configuration cannot be used, 1 when the port is taken."""
     try:
@@ -27,7 +18,7 @@ def main() -> int:
         print(f"portal: {error}", file=sys.stderr)
         return 2
     try:
-        serve("portal.__main__:make", web.host, web.port, web.processes)
+        serve("portal.app:make", web.host, web.port, web.processes)
     except PortTaken as error:
         print(f"portal: {error.strerror}", file=sys.stderr)
         return 1

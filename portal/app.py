@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from flask import Flask
 
-from core.app import App
+from core import logs
+from core.app import App, open_app
 from portal import health, hooks
 
 BODY_BYTES_MAX = 64 * 1024
@@ -17,3 +18,9 @@ def create_app(app: App) -> Flask:
     web.register_blueprint(hooks.blueprint(app))
     web.register_blueprint(health.blueprint(app))
     return web
+
+
+def make() -> Flask:
+    """The application of one server process, with logging set up and an `App` of its own."""
+    logs.set_up("portal")
+    return create_app(open_app())

@@ -92,7 +92,7 @@ def assert_nothing_owed(town: Town) -> None:
             return
         until = max((row.due_at - town.clock.now()).total_seconds() for row in owed)
         town.pass_time(max(until, 1) + 1, step_seconds=max(until, 100))
-    raise AssertionError(f"still owed: {[(row.kind, row.last_error) for row in owed]}")
+    raise AssertionError(f"still owed: {[(row.kind, row.last_error) for row in town.open_promises()]}")
 
 
 def hours(count: float) -> float:

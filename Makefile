@@ -9,7 +9,7 @@ MAKEFLAGS += --no-builtin-rules
 BIN := .venv/bin
 UV := $(BIN)/uv
 INSTALL := $(UV) pip install --quiet --python $(BIN)/python --compile-bytecode
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 2 --dist loadfile --tb=native
 RUN_STAMP := .venv/.installed
 DEV_STAMP := .venv/.installed-dev
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from structlog.testing import capture_logs
@@ -271,13 +272,23 @@ def test_nothing_secret_is_logged(stand: Stand, caplog: pytest.LogCaptureFixture
         assert secret not in logged, secret
 
 
+@contextmanager
+def without_dialogs(stand: Stand) -> Iterator[None]:
+    """The table of conversations is gone, and comes back: the database serves other tests too."""
+    with stand.app.engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE dialog RENAME TO dialog_away")
+    try:
+        yield
+    finally:
+        with stand.app.engine.begin() as connection:
+            connection.exec_driver_sql("ALTER TABLE dialog_away RENAME TO dialog")
+
+
 def test_a_failure_of_ours_ends_the_session_without_a_trace(stand: Stand) -> None:
     """The database goes away: the phone gets a sentence, the log gets the reason but not the address."""
     stand.dial()
-    with stand.app.engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE dialog RENAME TO dialog_away")
-    with capture_logs() as events:
-        stand.web.application.config["PROPAGATE_EXCEPTIONS"] = False
+    stand.web.application.config["PROPAGATE_EXCEPTIONS"] = False
+    with without_dialogs(stand), capture_logs() as events:
         response = stand.post(stand.ussd_path, **form())
     assert response.status_code == 500
     assert response.text == "END Sorry, this does not work right now. Please try again in a minute."

@@ -72,6 +72,7 @@ class App:
                 if forgettable and connection.dialect.name == "postgresql":
                     connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                 yield uow
+                uow.write_lines()
         if uow.promised_now:
             self.doorbell.ring()
 

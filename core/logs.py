@@ -12,6 +12,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import structlog
@@ -94,13 +95,21 @@ def redact(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
 
 def clean_text(text: str) -> str:
     """Free text (an exception's message) without credentials and phone numbers, of bounded length."""
-    text = _USERINFO.sub(f"://{HIDDEN}@", text[:TEXT_LENGTH_MAX])
-    text = _LABELLED.sub(rf"\1\2{HIDDEN}", text)
+    text = text[:TEXT_LENGTH_MAX]
+    if "@" in text:
+        text = _USERINFO.sub(f"://{HIDDEN}@", text)
+    if "=" in text or ":" in text:
+        text = _LABELLED.sub(rf"\1\2{HIDDEN}", text)
     return _PHONE.sub(r"\1•••\2", text)
 
 
+@lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    return bool(SECRET_WORDS & {word.lower() for word in _WORD.findall(name)})
+
+
 def _clean(name: str, value: Any, depth: int) -> Any:
-    if SECRET_WORDS & {word.lower() for word in _WORD.findall(name)}:
+    if _is_secret(name):
         return HIDDEN
     if value is None or isinstance(value, bool | float):
         return value

@@ -15,6 +15,7 @@ from sqlalchemy import (
     JSON,
     ColumnElement,
     Index,
+    Row,
     Select,
     String,
     Text,
@@ -188,8 +189,15 @@ _LOCKED = (
     .with_for_update()
     .execution_options(populate_existing=True)
 )
-_OPEN_TASK = select(Promise.kind, Promise.payload).where(
-    Promise.id == bindparam("promise"), Promise.done_at.is_(None), Promise.parked_at.is_(None)
+_OPEN = Promise.done_at.is_(None), Promise.parked_at.is_(None)
+_HEADS = select(Promise.id, Promise.tenant_id, Promise.kind, Promise.lane, Promise.payload).where(
+    Promise.id.in_(bindparam("promises", expanding=True)), *_OPEN
+)
+_SETTLE = (
+    update(Promise)
+    .where(Promise.id == bindparam("promise"), *_OPEN)
+    .values(done_at=bindparam("now"), last_error=null())
+    .returning(Promise.id)
 )
 
 
@@ -199,10 +207,14 @@ def lock(session: Session, promise_id: int) -> Promise | None:
     return row if row is not None and row.open else None
 
 
-def peek(session: Session, promise_id: int) -> Task | None:
-    """What is promised, if it is still open. Nothing is locked."""
-    row = session.connection().execute(_OPEN_TASK, {"promise": promise_id}).first()
-    return None if row is None else revive(row.kind, row.payload)
+def heads(session: Session, promise_ids: Sequence[int]) -> Sequence[Row[int, int, str, str | None, dict[str, Any]]]:
+    """`(id, tenant id, kind, lane, payload)` of those that are still open. Nothing is locked."""
+    return session.connection().execute(_HEADS, {"promises": list(promise_ids)}).all()
+
+
+def settle_open(session: Session, promise_id: int, now: datetime) -> bool:
+    """Kept, and locked until the transaction ends. False when it was not open any more: then somebody else kept it."""
+    return session.connection().execute(_SETTLE, {"promise": promise_id, "now": now}).first() is not None
 
 
 def settle(row: Promise, now: datetime) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy import (
     Select,
     bindparam,
     event,
+    insert,
     select,
 )
 from sqlalchemy.orm import ORMExecuteState, Session, with_loader_criteria
@@ -38,6 +39,10 @@ _NAMES_TENANT = "names_tenant"
 _NAMED: dict[str, Any] = {_NAMES_TENANT: True}
 OWN_TENANT: BindParameter[int] = bindparam("own_tenant")
 """The tenant of the visit, in statements for `UnitOfWork.run`."""
+
+
+_LINES = "audit lines"
+_WRITE = insert(AuditEntry)
 
 
 class WrongTenant(RuntimeError):
@@ -99,16 +104,21 @@ class UnitOfWork:
 
     def record(self, what: str, subject: Base | None = None, **facts: Any) -> None:
         """Write the audit line that belongs to the change just made."""
-        self.session.add(
-            AuditEntry(
-                at=self.now,
-                actor=self.actor.name,
-                event=what,
-                subject_type=subject.__tablename__ if subject is not None else "",
-                subject_id=getattr(subject, "id", None),
-                facts=facts,
-            )
+        self.session.info.setdefault(_LINES, []).append(
+            {
+                "tenant_id": self.tenant_id,
+                "at": self.now,
+                "actor": self.actor.name,
+                "event": what,
+                "subject_type": subject.__tablename__ if subject is not None else "",
+                "subject_id": getattr(subject, "id", None),
+                "facts": facts,
+            }
         )
+
+    def write_lines(self) -> None:
+        """Put on record what `record` was told so far. The composition root does it before it commits."""
+        _write_lines(self.session)
 
 
 def bind_tenant(session: Session, tenant_id: int | None) -> None:
@@ -130,8 +140,22 @@ def _must_name_the_tenant(statement: Executable) -> None:
         raise WrongTenant(f"a statement does not name the tenant: {statement}")
 
 
+def _write_lines(session: Session) -> None:
+    """The audit lines of a visit go into the database together, with the commit or when somebody wants to read them."""
+    lines = session.info.pop(_LINES, None)
+    if lines:
+        session.connection().execute(_WRITE, lines)
+
+
+@event.listens_for(Session, "after_rollback")
+def _forget_lines(session: Session) -> None:
+    session.info.pop(_LINES, None)
+
+
 @event.listens_for(Session, "do_orm_execute")
 def _only_own_rows(state: ORMExecuteState) -> None:
+    if _LINES in state.session.info and state.bind_mapper is not None and state.bind_mapper.class_ is AuditEntry:
+        _write_lines(state.session)
     tenant_id = state.session.info.get(TENANT_KEY)
     if tenant_id is None or _NAMES_TENANT in state.execution_options:
         return

@@ -20,7 +20,6 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from sqlalchemy import select
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -30,7 +29,7 @@ from core.logs import clean_text
 from core.outbox import ERROR_LENGTH_MAX, JOB_SECONDS_MAX, LEASE_SECONDS, Promise
 from core.ports import World
 from core.roles import SYSTEM
-from core.tasks import TASKS, Task
+from core.tasks import TASKS, Task, revive
 from core.uow import UnitOfWork
 from jobs.job import AnyJob, Decision, Postpone, Verdict
 from jobs.lanes import BUSY_PAUSE_MILLISECONDS, lanes_at
@@ -60,6 +59,7 @@ class Head:
     tenant_id: int
     kind: str
     lane: str | None
+    payload: dict[str, Any]
 
 
 def perform(app: App, jobs: Jobs, promise_id: int) -> None:
@@ -123,11 +123,8 @@ def _heads_patiently(app: App, promise_ids: Sequence[int]) -> list[Head]:
 
 def _heads(app: App, promise_ids: Sequence[int]) -> list[Head]:
     with app.look(None, SYSTEM) as uow:
-        rows = uow.session.execute(
-            select(Promise.id, Promise.tenant_id, Promise.kind, Promise.lane).where(Promise.id.in_(promise_ids))
-        )
-        found = {row.id: Head(row.id, row.tenant_id, row.kind, row.lane) for row in rows}
-    return [found[promise_id] for promise_id in promise_ids if promise_id in found]
+        found = {row.id: Head(*row) for row in outbox.heads(uow.session, promise_ids)}
+    return [found[promise_id] for promise_id in dict.fromkeys(promise_ids) if promise_id in found]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,11 +148,9 @@ def _keep(app: App, jobs: Jobs, head: Head) -> None:
         _decide(app, head, job, task, plan, error)
         return
     with app.work(head.tenant_id, SYSTEM, forgettable=job.repeatable) as uow:
-        row = outbox.lock(uow.session, head.id)
-        if row is None:
+        if not outbox.settle_open(uow.session, head.id, uow.now):
             return
         job.record(uow, task, plan, result)
-        outbox.settle(row, uow.now)
     log.info("promise.kept")
 
 
@@ -176,16 +171,12 @@ def _read(app: App, head: Head, job: AnyJob) -> Planned | None:
 def _look(app: App, head: Head, job: AnyJob) -> Planned | None:
     """The same for a job whose `read` changes nothing."""
     with app.look(head.tenant_id, SYSTEM) as uow:
-        task = outbox.peek(uow.session, head.id)
-        if task is None:
-            return None
+        task = revive(head.kind, head.payload)
         plan = job.read(uow, task)
         if plan is not None:
             return Planned(task, plan, app.known_world(uow))
     with app.work(head.tenant_id, SYSTEM, forgettable=True) as uow:
-        row = outbox.lock(uow.session, head.id)
-        if row is not None:
-            outbox.settle(row, uow.now)
+        outbox.settle_open(uow.session, head.id, uow.now)
     return None
 
 

@@ -25,6 +25,8 @@ NOTES_MAX = 20_000
 """While the database is away the oldest notes give way to the newest."""
 BATCH_MAX = 1000
 RETRY_SECONDS = 0.5
+LINGER_SECONDS = 0.05
+"""How long the first note waits for others, so that a busy evening is written in few transactions."""
 REPEAT_AFTER = timedelta(seconds=30)
 REMEMBERED_MAX = 20_000
 
@@ -86,7 +88,7 @@ class Throttle:
 
 
 class Notebook:
-    """Takes notes from any thread and writes them down at once; what comes in meanwhile becomes the next batch."""
+    """Takes notes from any thread and writes them down soon; what comes in meanwhile becomes the next batch."""
 
     def __init__(self, app: App, clients: Clients) -> None:
         self._app = app
@@ -95,6 +97,7 @@ class Notebook:
         self._changed = threading.Condition()
         self._writing = False
         self._stopping = False
+        self._awaited = False
         self._held_up = False
         self._thread = threading.Thread(target=self._run, name="radius-notes", daemon=True)
 
@@ -117,7 +120,11 @@ class Notebook:
     def settle(self, seconds: float) -> bool:
         """Wait until everything taken so far is written; False when it is not within `seconds`."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._notes and not self._writing, seconds)
+            self._awaited = True
+            self._changed.notify_all()
+            settled = self._changed.wait_for(lambda: not self._notes and not self._writing, seconds)
+            self._awaited = False
+        return settled
 
     def _run(self) -> None:
         while True:
@@ -125,6 +132,7 @@ class Notebook:
                 self._changed.wait_for(lambda: self._notes or self._stopping)
                 if not self._notes:
                     return
+                self._changed.wait_for(lambda: self._stopping or self._awaited, LINGER_SECONDS)
                 batch = [self._notes.popleft() for _ in range(min(len(self._notes), BATCH_MAX))]
                 self._writing = True
             written = self._write(batch)
@@ -160,7 +168,7 @@ class Notebook:
 
     def _write_tenant(self, tenant_id: int, notes: list[Note]) -> None:
         try:
-            with self._app.work(tenant_id) as uow:
+            with self._app.work(tenant_id, forgettable=True) as uow:
                 _put(uow, notes)
         except IntegrityError as error:
             if len(notes) == 1:  # its router was removed meanwhile: nobody will ask

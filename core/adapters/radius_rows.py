@@ -13,7 +13,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from sqlalchemy import Connection, Engine, delete, insert, select, text
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    Connection,
+    Engine,
+    bindparam,
+    cast,
+    delete,
+    insert,
+    literal,
+    null,
+    select,
+    text,
+    union_all,
+)
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -43,6 +58,21 @@ _CLAIM = text(
 )
 """Both databases understand it; on PostgreSQL it also makes a second writer of the same user wait."""
 
+_NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
+_FIND = union_all(
+    *(
+        select(
+            literal(kind), table.c.username, table.c.attribute, table.c.op, table.c.value, cast(null(), BigInteger),
+            cast(null(), Boolean),
+        ).where(table.c.username.in_(_NAMES))
+        for kind, table in (("check", radcheck), ("reply", radreply))
+    ),
+    select(
+        literal("quota"), radius_quota.c.username, literal(""), literal(""), literal(""), radius_quota.c.subscription_id,
+        radius_quota.c.metered,
+    ).where(radius_quota.c.username.in_(_NAMES)),
+)  # fmt: skip
+
 Item = tuple[str, str, str]  # attribute, op, value
 
 
@@ -63,6 +93,7 @@ class RadiusRows:
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
+        self._postgresql = engine.dialect.name == "postgresql"
 
     def apply(self, accesses: Sequence[Access]) -> None:
         """Make the rows say exactly this, all or nothing; users who already have it so are not written at all.
@@ -74,10 +105,15 @@ class RadiusRows:
         if not wanted:
             return
         try:
-            with self._engine.connect().execution_options(only_reads=True) as connection, connection.begin():
+            options = {"isolation_level": "AUTOCOMMIT"} if self._postgresql else {"only_reads": True}
+            with self._engine.connect().execution_options(**options) as connection, connection.begin():
                 differing = _differing(connection, wanted)
             if differing:
                 with self._engine.begin() as connection:
+                    if (
+                        self._postgresql
+                    ):  # what a power cut undoes here, it undoes in the promise as well: it is done again
+                        connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
                     _write(connection, {name: wanted[name] for name in differing})
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             raise GatewayDown("the RADIUS tables could not be written") from error
@@ -150,14 +186,11 @@ def _found(connection: Connection, usernames: list[str]) -> dict[str, UserRows]:
     replies: dict[str, Counter[Item]] = defaultdict(Counter)
     quotas: dict[str, tuple[int, bool]] = {}
     for part in _parts(usernames):
-        for table, into in ((radcheck, checks), (radreply, replies)):
-            columns = (table.c.username, table.c.attribute, table.c.op, table.c.value)
-            for name, attribute, op, value in connection.execute(select(*columns).where(table.c.username.in_(part))):
-                into[name][attribute, op, value] += 1
-        for name, subscription_id, metered in connection.execute(
-            select(radius_quota).where(radius_quota.c.username.in_(part))
-        ):
-            quotas[name] = (subscription_id, metered)
+        for kind, name, attribute, op, value, subscription_id, metered in connection.execute(_FIND, {"names": part}):
+            if kind == "quota":
+                quotas[name] = (subscription_id, metered)
+            else:
+                (checks if kind == "check" else replies)[name][attribute, op, value] += 1
     return {
         name: UserRows(checks.get(name, Counter()), replies.get(name, Counter()), quotas.get(name))
         for name in usernames

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import RowMapping, select, update
+from sqlalchemy import RowMapping, bindparam, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
@@ -220,6 +220,11 @@ def _close_older(uow: UnitOfWork, event: AccountingEvent) -> None:
     )  # fmt: skip
 
 
+_OPEN = select(
+    radacct.c.username, radacct.c.nasipaddress, radacct.c.acctsessionid, radacct.c.framedipaddress, radacct.c["class"]
+).where(radacct.c.username.in_(bindparam("names", expanding=True)), radacct.c.acctstoptime.is_(None))
+
+
 @system_only
 def open_sessions(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Router, RowMapping]]:
     """Sessions under these names that have not ended, at this ISP's routers."""
@@ -228,9 +233,7 @@ def open_sessions(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Route
 
 def open_sessions_of(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Router, RowMapping]]:
     """The same, for verbs of this capability that customers may call."""
-    rows = uow.connection.execute(
-        select(radacct).where(radacct.c.username.in_(usernames), radacct.c.acctstoptime.is_(None))
-    ).mappings().all()  # fmt: skip
+    rows = uow.connection.execute(_OPEN, {"names": usernames}).mappings().all()
     by_address = {r.nas_address: r for r in uow.session.scalars(select(Router))} if rows else {}
     return [(by_address[str(row["nasipaddress"])], row) for row in rows if str(row["nasipaddress"]) in by_address]
 

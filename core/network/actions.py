@@ -33,10 +33,12 @@ from core.radius_tables import nas, radcheck, radius_nas, radius_quota, radreply
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions import Subscription
 from core.texts import one_line
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 WAITING_WINDOW = timedelta(minutes=10)
 SECRET_BYTES = 18
+UP_NOTED_EVERY = timedelta(seconds=5)
+"""A busy router answers many times a second; its row is not written each time."""
 
 
 class NoSuchRouter(Refusal):
@@ -143,7 +145,9 @@ def router_up(uow: UnitOfWork, router_id: int, health: RouterHealth | None = Non
     if found.down_since is not None:
         uow.record("router.up", found, seconds_down=int((uow.now - found.down_since).total_seconds()))
         outbox.hurry(uow.session, f"router:{router_id}", uow.now)
-    found.up_at, found.down_since = uow.now, None
+    if found.up_at is None or found.down_since is not None or uow.now - found.up_at >= UP_NOTED_EVERY:
+        found.up_at = uow.now
+    found.down_since = None
     found.trouble = one_line("; ".join(health.problems), 200) or None if health else found.trouble
 
 
@@ -186,7 +190,7 @@ _ROWS_OF_USER = union_all(
         Subscription.used_bytes,
     )
     .join(Subscription, Subscription.id == radius_quota.c.subscription_id)
-    .where(radius_quota.c.username == bindparam("user"), Subscription.tenant_id == bindparam("tenant")),
+    .where(radius_quota.c.username == bindparam("user"), Subscription.tenant_id == OWN_TENANT),
 )  # fmt: skip
 """One statement sees the rows of one moment: never the old check with the new reply while somebody replaces them."""
 
@@ -194,7 +198,7 @@ _ROWS_OF_USER = union_all(
 @system_only
 def entitlement(uow: UnitOfWork, user: str) -> Entitlement | None:
     """The rows of a user name (as the tables key it), with what is left of its quota right now. None: no rows, no access."""
-    rows = uow.session.execute(_ROWS_OF_USER, {"user": user, "tenant": uow.tenant}).all()
+    rows = uow.run(_ROWS_OF_USER, user=user).all()
     check = {row.attribute: row.value for row in rows if row.kind == "check"}
     if not check:
         return None

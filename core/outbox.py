@@ -166,9 +166,10 @@ def lease_due(
         due = due.where(Promise.queue == queue)
     if session.get_bind().dialect.name == "postgresql":
         due = due.with_for_update(skip_locked=True)
+    chosen = due.cte("chosen")  # a plain subquery may be run again per row, and each time it skips what it has locked
     taken = session.execute(
         update(Promise)
-        .where(Promise.id.in_(due.scalar_subquery()))
+        .where(Promise.id.in_(select(chosen.c.id)))
         .values(due_at=now + timedelta(seconds=LEASE_SECONDS))
         .returning(Promise.id, Promise.queue, Promise.lane)
         .execution_options(synchronize_session=False)

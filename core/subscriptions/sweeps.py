@@ -29,7 +29,7 @@ def _first(uow: UnitOfWork, *conditions: ColumnElement[bool], by: Any, limit: in
     rows = select(Subscription.id).where(*conditions).order_by(by).limit(limit)
     if uow.session.get_bind().dialect.name == "postgresql":
         rows = rows.with_for_update(skip_locked=True)
-    return rows.scalar_subquery()
+    return select(rows.cte("chosen").c.id)  # not a plain subquery: see `outbox.lease_due`
 
 
 def _mark(uow: UnitOfWork, ids: Any, **values: Any) -> dict[int, tuple[int, int]]:

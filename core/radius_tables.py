@@ -1,4 +1,4 @@
-"""The tables RADIUS servers read and write: stock FreeRADIUS 3.2 columns, and two of ours beside them.
+"""The tables RADIUS servers read and write: stock FreeRADIUS 3.2 columns, and three of ours beside them.
 
 Plain tables, not capabilities: the embedded server, FreeRADIUS and the `radius_rows` adapter all speak SQL to them.
 User names are MACs in upper case with colons; further tenants of one installation append `@<realm>` (decision 0009).
@@ -7,7 +7,19 @@ Source: FreeRADIUS raddb/mods-config/sql/main/postgresql/schema.sql; radius.md �
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, UniqueConstraint, text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Date,
+    Index,
+    Integer,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)  # fmt: skip
 from sqlalchemy.dialects.postgresql import INET
 
 from core.db import Base, Id, Instant
@@ -131,14 +143,43 @@ radius_nas = Table(
     Column("realm", Text, nullable=False, server_default=""),
     Column("mac_auth_password", Text, nullable=False),
     Column("demands_message_authenticator", Boolean, nullable=False, server_default=text("false")),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("language", Text, nullable=False, server_default="en"),
+    Column("service_code", Text, nullable=False, server_default=""),
 )
-"""What the stock `nas` row cannot say: whose router this is, and the secret that only it knows (radius.md §6)."""
+"""What the stock `nas` row cannot say: whose router this is, the secret that only it knows (radius.md §6), and how its ISP
+counts days and speaks to customers. Kept in step with the tenant by `core.network`."""
 
-radius_quota = Table(
-    "radius_quota",
+radius_user = Table(
+    "radius_user",
     Base.metadata,
     Column("username", Text, primary_key=True),
+    Column("tenant_id", Id, nullable=False, server_default="0"),
+    Column("service", String(8), nullable=False, server_default="mac"),
     Column("subscription_id", Id, nullable=False, index=True),
     Column("metered", Boolean, nullable=False),
+    Column("language", Text, nullable=False, server_default="en"),
+    Column("hours", Text, nullable=False, server_default=""),
+    Column("timezone", Text, nullable=False, server_default="UTC"),
+    Column("redirects", Boolean, nullable=False, server_default=text("false")),
+    Column("blocked", String(12), nullable=False, server_default=""),
 )
-"""Which subscription a user's bytes are counted on; the remainder is computed at each Access-Request, never stored."""
+"""What stock rows cannot say of a user name (docs/radius-policy.md). `service`: mac · ppp · code. `subscription_id` 0: nobody
+is charged. `hours`: minutes since Monday 00:00 in `timezone`, `480-1200,1920-2640`, empty for always. `blocked`: empty or
+`suspended`. `redirects`: who is not let in gets a walled network instead. The remainder of a quota is computed at each request."""
+
+usage_day = Table(
+    "usage_day",
+    Base.metadata,
+    Column("tenant_id", Id, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("username", Text, primary_key=True),
+    Column("subscription_id", Id, primary_key=True),
+    Column("input_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("output_bytes", BigInteger, nullable=False, server_default="0"),
+    Column("seconds", BigInteger, nullable=False, server_default="0"),
+    Column("sessions", Integer, nullable=False, server_default="0"),
+    Index("ix_usage_day_subscription", "subscription_id", "day"),
+)
+"""What was used, per name, subscription (0: nobody's) and day in the ISP's zone; added to with every accounting packet, so
+that no screen ever sums `radacct`."""

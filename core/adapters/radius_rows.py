@@ -34,7 +34,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.errors import GatewayDown
 from core.ports import Access
-from core.radius_tables import radcheck, radius_quota, radreply
+from core.radius_tables import radcheck, radius_user, radreply
 
 EXPIRATION = "Expiration"
 RATE_LIMIT = "Mikrotik-Rate-Limit"
@@ -53,7 +53,7 @@ USERNAMES_PER_STATEMENT = 500
 _USERNAME = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,62})?", re.ASCII)
 
 _CLAIM = text(
-    "INSERT INTO radius_quota (username, subscription_id, metered) VALUES (:username, :subscription_id, :metered) "
+    "INSERT INTO radius_user (username, subscription_id, metered) VALUES (:username, :subscription_id, :metered) "
     "ON CONFLICT (username) DO UPDATE SET subscription_id = excluded.subscription_id, metered = excluded.metered"
 )
 """Both databases understand it; on PostgreSQL it also makes a second writer of the same user wait."""
@@ -68,9 +68,9 @@ _FIND = union_all(
         for kind, table in (("check", radcheck), ("reply", radreply))
     ),
     select(
-        literal("quota"), radius_quota.c.username, literal(""), literal(""), literal(""), radius_quota.c.subscription_id,
-        radius_quota.c.metered,
-    ).where(radius_quota.c.username.in_(_NAMES)),
+        literal("quota"), radius_user.c.username, literal(""), literal(""), literal(""), radius_user.c.subscription_id,
+        radius_user.c.metered,
+    ).where(radius_user.c.username.in_(_NAMES)),
 )  # fmt: skip
 
 Item = tuple[str, str, str]  # attribute, op, value
@@ -210,7 +210,7 @@ def _write(connection: Connection, wanted: dict[str, UserRows]) -> None:
     connection.execute(_CLAIM, claims)
     without_quota = [name for name, rows in wanted.items() if rows.quota is None]
     for part in _parts(without_quota):
-        connection.execute(delete(radius_quota).where(radius_quota.c.username.in_(part)))
+        connection.execute(delete(radius_user).where(radius_user.c.username.in_(part)))
     for table, kind in ((radcheck, "checks"), (radreply, "replies")):
         for part in _parts(list(wanted)):
             connection.execute(delete(table).where(table.c.username.in_(part)))

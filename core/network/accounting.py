@@ -15,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from core import subscriptions, tenants
 from core.network.desired import username
 from core.network.models import Router
-from core.radius_tables import radacct, radius_quota
+from core.radius_tables import radacct, radius_user
 from core.roles import system_only
 from core.uow import UnitOfWork
 
@@ -172,7 +172,7 @@ def _class(uow: UnitOfWork, event: AccountingEvent) -> str:
     if _subscription_id(event.klass) is not None:
         return event.klass
     name = username(event.username, tenants.current(uow).realm)
-    found = uow.session.scalar(select(radius_quota.c.subscription_id).where(radius_quota.c.username == name))
+    found = uow.session.scalar(select(radius_user.c.subscription_id).where(radius_user.c.username == name))
     return event.klass if found is None else f"{CLASS_PREFIX}{found}"
 
 

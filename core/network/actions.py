@@ -29,7 +29,7 @@ from core.errors import Refusal
 from core.network.models import Router, Sighting
 from core.network.policy import Entitlement, NasClient
 from core.ports import RouterAddress, RouterHealth
-from core.radius_tables import nas, radcheck, radius_nas, radius_quota, radreply
+from core.radius_tables import nas, radcheck, radius_nas, radius_user, radreply
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions import Subscription
 from core.texts import one_line
@@ -80,12 +80,21 @@ def add_router(
     )
     uow.session.execute(
         insert(radius_nas).values(
-            nasname=address, tenant_id=uow.tenant, router_id=made.id, realm=tenants.current(uow).realm,
-            mac_auth_password=made.mac_auth_password,
+            nasname=address, tenant_id=uow.tenant, router_id=made.id, mac_auth_password=made.mac_auth_password,
+            **_presence(uow),
         )
     )  # fmt: skip
     uow.record("router.added", made, name=made.name)
     return made
+
+
+def _presence(uow: UnitOfWork) -> dict[str, str]:
+    """What RADIUS needs to know of the ISP behind a router."""
+    tenant, account = tenants.current(uow), tenants.settings_of(uow).africastalking
+    return {
+        "realm": tenant.realm, "timezone": tenant.timezone, "language": tenant.language,
+        "service_code": (account and account.service_code) or "",
+    }  # fmt: skip
 
 
 @requires(Can.MANAGE_ROUTERS)
@@ -186,11 +195,11 @@ _ROWS_OF_USER = union_all(
         cast(null(), BigInteger),
     ).where(radreply.c.username == bindparam("user")),
     select(
-        literal("quota"), literal(""), literal(""), radius_quota.c.metered, Subscription.quota_bytes,
+        literal("quota"), literal(""), literal(""), radius_user.c.metered, Subscription.quota_bytes,
         Subscription.used_bytes,
     )
-    .join(Subscription, Subscription.id == radius_quota.c.subscription_id)
-    .where(radius_quota.c.username == bindparam("user"), Subscription.tenant_id == OWN_TENANT),
+    .join(Subscription, Subscription.id == radius_user.c.subscription_id)
+    .where(radius_user.c.username == bindparam("user"), Subscription.tenant_id == OWN_TENANT),
 )  # fmt: skip
 """One statement sees the rows of one moment: never the old check with the new reply while somebody replaces them."""
 

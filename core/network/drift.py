@@ -10,7 +10,7 @@ from core import outbox
 from core.customers import Device
 from core.db import among
 from core.network.models import Router, Sighting
-from core.radius_tables import radcheck, radius_quota
+from core.radius_tables import radcheck, radius_user
 from core.roles import system_only
 from core.subscriptions import Subscription
 from core.tasks import Probe, SyncAccess
@@ -49,7 +49,7 @@ def heal(uow: UnitOfWork, limit: int = DRIFT_MAX) -> int:
     )
     outlived = (
         select(Subscription.tenant_id, Subscription.customer_id)
-        .join(radius_quota, radius_quota.c.subscription_id == Subscription.id)
+        .join(radius_user, radius_user.c.subscription_id == Subscription.id)
         .where(Subscription.closed_at.is_not(None))
         .limit(limit)
     )

@@ -15,7 +15,7 @@ from core.adapters.radius_rows import NEVER_EPOCH, OPEN_SIDE, USERNAMES_PER_STAT
 from core.db import make_engine
 from core.errors import GatewayDown
 from core.ports import Access
-from core.radius_tables import radcheck, radius_quota, radreply
+from core.radius_tables import radcheck, radius_user, radreply
 
 PHONE = "AA:BB:CC:00:00:01"
 LAPTOP = "AA:BB:CC:00:00:02"
@@ -49,13 +49,13 @@ def attributes(engine: Engine, table: Table, username: str) -> list[tuple[str, s
 
 def quota(engine: Engine, username: str) -> tuple[int, bool] | None:
     with engine.connect() as connection:
-        row = connection.execute(select(radius_quota).where(radius_quota.c.username == username)).one_or_none()
+        row = connection.execute(select(radius_user).where(radius_user.c.username == username)).one_or_none()
     return None if row is None else (row.subscription_id, row.metered)
 
 
 def everything(engine: Engine) -> list[tuple[object, ...]]:
     with engine.connect() as connection:
-        return [tuple(row) for table in (radcheck, radreply, radius_quota) for row in connection.execute(select(table))]
+        return [tuple(row) for table in (radcheck, radreply, radius_user) for row in connection.execute(select(table))]
 
 
 def test_a_paid_device_gets_its_end_its_rate_and_its_count(engine: Engine) -> None:

@@ -191,7 +191,7 @@ def test_a_missing_quota_row_refuses_instead_of_giving_everything(house: House) 
     house.pay(quota_bytes=10**9)
     assert accepted(house.ask.login())
     with house.app.engine.begin() as connection:
-        connection.execute(text("DELETE FROM radius_quota"))
+        connection.execute(text("DELETE FROM radius_user"))
     assert not accepted(house.ask.login())
 
 
@@ -213,7 +213,7 @@ def test_nobody_browses_on_a_subscription_of_another_isp(house: House) -> None:
     assert accepted(house.ask.login())
     theirs = house.pay(OTHER_MAC, tenant_id=house.open_isp("uplands"))
     with house.app.engine.begin() as connection:
-        connection.execute(text("UPDATE radius_quota SET subscription_id = :theirs"), {"theirs": theirs})
+        connection.execute(text("UPDATE radius_user SET subscription_id = :theirs"), {"theirs": theirs})
     assert not accepted(house.ask.login())
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 
 import structlog
@@ -10,6 +11,7 @@ from core import network
 from core.app import App
 from core.network import AccountingEvent, NasClient, Traffic
 from core.texts import one_line
+from radius.batch import Answer, Question
 from radius.packet import (
     ACCOUNTING_RESPONSE,
     Dropped,
@@ -38,11 +40,15 @@ class Accounting:
     def __init__(self, app: App) -> None:
         self._app = app
 
-    def answer(self, packet: Packet, client: NasClient) -> tuple[bytes, str]:
-        """The response, and under which name it is counted.
+    def answer(self, batch: Sequence[Question]) -> Iterator[Answer]:
+        """The responses, each after its commit. Raises `SQLAlchemyError` when one could not be recorded."""
+        for question in batch:
+            try:
+                yield Answer(question, self._response(question.packet, question.client), "accounted")
+            except Dropped as drop:
+                yield Answer(question, None, drop.why)
 
-        Raises `Dropped` for what is not the router's, `SQLAlchemyError` when it could not be recorded.
-        """
+    def _response(self, packet: Packet, client: NasClient) -> bytes:
         secret = client.secret.encode()
         check_accounting(packet, secret)
         check_signature(packet, secret, demanded=False)
@@ -50,7 +56,7 @@ class Accounting:
         if event is not None:
             with self._app.work(client.tenant_id) as uow:
                 network.account(uow, event)
-        return reply(packet, ACCOUNTING_RESPONSE, secret, signed=False), "accounted"
+        return reply(packet, ACCOUNTING_RESPONSE, secret, signed=False)
 
 
 def read_event(packet: Packet, client: NasClient, now: datetime) -> AccountingEvent | None:

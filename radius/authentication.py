@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import structlog
 
 from core import network
 from core.app import App
 from core.network import NasClient
 from core.texts import one_line
+from radius.batch import Answer, Question
 from radius.clients import Clients
 from radius.notes import LogLine, Notebook, Seen, Signs, Throttle
 from radius.packet import (
     ACCESS_ACCEPT,
     ACCESS_REJECT,
     CHAP_PASSWORD_BYTES,
+    Dropped,
     Packet,
     check_signature,
     encode,
@@ -45,15 +49,18 @@ class Authentication:
         self._voices = Voices()
         self._throttle = Throttle()
 
-    def answer(self, packet: Packet, client: NasClient) -> tuple[bytes, str]:
-        """Accept or reject: the bytes to send, and under which name they are counted.
+    def answer(self, batch: Sequence[Question]) -> Iterator[Answer]:
+        """Accepts and rejects. Raises `SQLAlchemyError` without a database."""
+        for question in batch:
+            try:
+                yield Answer(question, *self._one(question.packet, question.client))
+            except Dropped as drop:
+                yield Answer(question, None, drop.why)
 
-        Raises `Dropped` for a packet that is not the router's, `SQLAlchemyError` without a database.
-        """
+    def _one(self, packet: Packet, client: NasClient) -> tuple[bytes, str]:
         secret = client.secret.encode()
-        check_signature(packet, secret, demanded=client.demands_message_authenticator)
-        news = packet.signature_at is not None and not client.demands_message_authenticator
-        if news and self._clients.signs(client.router_id):
+        check_signature(packet, secret, demanded=self._clients.must_sign(client))
+        if packet.signature_at is not None and self._clients.signs(client):
             self._notebook.take(Signs(client.tenant_id, client.router_id))
         request = read_request(packet, secret)
         decision, text = self._decide(request, client)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import replace
+from collections.abc import Mapping
 
 from core import network
 from core.app import App
@@ -20,31 +20,33 @@ class Clients:
     def __init__(self, app: App) -> None:
         self._app = app
         self._lock = threading.Lock()
-        self._by_address: dict[str, NasClient] = {}
+        self._by_address: Mapping[str, NasClient] = {}
         self._loaded_at: float | None = None
         self._signing: set[int] = set()
 
-    def find(self, address: str) -> NasClient | None:
-        """The router at this address. Raises `SQLAlchemyError` when the list is too old and cannot be read."""
+    def current(self) -> Mapping[str, NasClient]:
+        """Routers by address. Raises `SQLAlchemyError` when the list is too old and cannot be read."""
         with self._lock:
             if self._loaded_at is None or time.monotonic() - self._loaded_at > RELOAD_SECONDS:
                 with self._app.look(None) as uow:
-                    self._by_address = {client.address: client for client in network.nas_clients(uow)}
+                    clients = network.nas_clients(uow)
+                self._by_address = {client.address: client for client in clients}
+                self._signing -= {client.router_id for client in clients if client.demands_message_authenticator}
                 self._loaded_at = time.monotonic()
-            found = self._by_address.get(address)
-            if found is not None and found.router_id in self._signing:
-                return replace(found, demands_message_authenticator=True)
-            return found
+            return self._by_address
 
-    def signs(self, router_id: int) -> bool:
+    def must_sign(self, client: NasClient) -> bool:
+        """Whether this router has ever signed a request: the rows say so, or it happened a moment ago."""
+        return client.demands_message_authenticator or client.router_id in self._signing
+
+    def signs(self, client: NasClient) -> bool:
         """This router just proved that it signs. True the first time, when that has to be written down."""
         with self._lock:
-            news = router_id not in self._signing
-            self._signing.add(router_id)
+            news = not self.must_sign(client)
+            self._signing.add(client.router_id)
             return news
 
-    def written_down(self, router_id: int) -> None:
-        """From now on the rows say so themselves."""
+    def written_down(self) -> None:
+        """The rows say it themselves now."""
         with self._lock:
-            self._signing.discard(router_id)
             self._loaded_at = None

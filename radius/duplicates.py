@@ -5,24 +5,25 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 
 KEPT_SECONDS = 5.0
-KEPT_MAX = 20_000
-
-Question = tuple[str, int, int, int, bytes]
-"""Source address, source port, code, identifier, authenticator."""
+KEPT_MAX = 50_000
+"""As many as are answered in five seconds of a storm; the oldest give way (about 20 MB when full)."""
 
 
 class Duplicates:
-    """What was answered lately, and what is being worked on. Bounded; safe to share between threads."""
+    """What was answered lately, and what is being worked on. Bounded; safe to share between threads.
+
+    A question is known by source address and port, code, identifier and Request Authenticator.
+    """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._known: OrderedDict[Question, tuple[float, bytes | None]] = OrderedDict()
+        self._known: OrderedDict[Hashable, tuple[float, bytes | None]] = OrderedDict()
 
-    def begin(self, question: Question) -> tuple[bool, bytes | None]:
+    def begin(self, question: Hashable) -> tuple[bool, bytes | None]:
         """(is it new, the answer to send again). Not new and no answer: somebody is working on it, say nothing."""
         now = self._monotonic()
         with self._lock:
@@ -37,13 +38,13 @@ class Duplicates:
             self._known[question] = (now, None)
             return True, None
 
-    def answered(self, question: Question, answer: bytes) -> None:
+    def answered(self, question: Hashable, answer: bytes) -> None:
         """Keep the answer for whoever asks again."""
         with self._lock:
             self._known.pop(question, None)
             self._known[question] = (self._monotonic(), answer)
 
-    def forget(self, question: Question) -> None:
+    def forget(self, question: Hashable) -> None:
         """It was not answered: asked again, it is new."""
         with self._lock:
             self._known.pop(question, None)

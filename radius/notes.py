@@ -176,9 +176,8 @@ class Notebook:
                 return
             for note in notes:
                 self._write_tenant(tenant_id, [note])
-        for note in notes:
-            if isinstance(note, Signs):
-                self._clients.written_down(note.router_id)
+        if any(isinstance(note, Signs) for note in notes):
+            self._clients.written_down()
 
 
 def _put(uow: UnitOfWork, notes: list[Note]) -> None:

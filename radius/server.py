@@ -1,14 +1,18 @@
-"""The server: two UDP ports, a few threads, and an answer only for whom it is due."""
+"""The server: two UDP ports, one loop for each, and an answer only for whom it is due.
+
+A loop drains its socket, takes the packets apart, leaves out what deserves no answer, and hands the rest to its door as
+one batch (`radius/batch.py`): `Authentication` for logins, `Accounting` for reports. `door.answer(batch)` gets a sequence
+of `Question(packet, client, source)` and yields an `Answer(question, raw, kind)` for each; an answer is sent the moment it
+is yielded, so a door yields after its commit, and first what is most urgent. One loop per port, so reports of one router
+are taken in the order in which they came: a Start behind the boot that ended everything before.
+"""
 
 from __future__ import annotations
 
 import ipaddress
-import socket
 import threading
-import time
-from collections import Counter, OrderedDict
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -19,53 +23,34 @@ from core.errors import Refusal
 from core.network import NasClient
 from radius.accounting import Accounting
 from radius.authentication import Authentication
+from radius.batch import Question, Source
 from radius.clients import Clients
-from radius.duplicates import Duplicates
 from radius.notes import Notebook
 from radius.packet import (
     ACCESS_ACCEPT,
     ACCESS_REQUEST,
     ACCOUNTING_REQUEST,
     ACCOUNTING_RESPONSE,
-    PACKET_BYTES_MAX,
+    HEADER_BYTES,
     STATUS_SERVER,
     Dropped,
     Packet,
     check_signature,
     decode,
-    dictionary,
     reply,
 )
+from radius.port import Datagram, Port
+from radius.reports import Reports
 
-AUTH_THREADS = 2
-ACCT_THREADS = 1
-"""Reports of one router are taken in the order in which they came: a Start behind the boot that ended everything before."""
 STOP_LOOK_SECONDS = 0.2
-RECEIVE_BUFFER_BYTES = 4 * 1024 * 1024
-WARN_SECONDS = 60.0
-WARNED_MAX = 1024
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Port:
-    """One socket: what it is for, and how its ordinary requests are answered. `answer` returns bytes and a counter's name."""
-
-    name: str
-    socket: socket.socket
-    code: int
-    alive_code: int
-    answer: Callable[[Packet, NasClient], tuple[bytes, str]]
-    threads: int
-    turn: threading.Lock
 
 
 class RadiusServer:
     """Authentication and accounting for all routers of this installation. Ports given as 0 are chosen by the system."""
 
     def __init__(self, app: App, host: str, auth_port: int, acct_port: int) -> None:
-        self._app = app
         self._host = host
         self.auth_port = auth_port
         self.acct_port = acct_port
@@ -73,36 +58,32 @@ class RadiusServer:
         self._notebook = Notebook(app, self._clients)
         self._authentication = Authentication(app, self._clients, self._notebook)
         self._accounting = Accounting(app)
-        self._duplicates = Duplicates()
+        self._reports = Reports()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._warned: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._held_up = False
         self._ports: list[Port] = []
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Listen. Raises OSError when a port is taken."""
-        dictionary()  # before the first packet, so that a broken file stops the start
+        login, login_alive, report, report_alive = (
+            ACCESS_REQUEST, ACCESS_ACCEPT, ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE,
+        )  # fmt: skip
         try:
-            answer = self._authentication.answer
-            auth = self._bound(self.auth_port)
-            self._ports.append(
-                Port("auth", auth, ACCESS_REQUEST, ACCESS_ACCEPT, answer, AUTH_THREADS, threading.Lock())
-            )
-            report, acct = self._accounting.answer, self._bound(self.acct_port)
-            self._ports.append(
-                Port("acct", acct, ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE, report, ACCT_THREADS, threading.Lock())
-            )
+            for name, number, code, alive, door in (
+                ("auth", self.auth_port, login, login_alive, self._authentication),
+                ("acct", self.acct_port, report, report_alive, self._accounting),
+            ):
+                self._ports.append(Port(name, self._host, number, code=code, alive_code=alive, door=door))
         except OSError:
             self._close()
             raise
-        self.auth_port, self.acct_port = (int(port.socket.getsockname()[1]) for port in self._ports)
+        self.auth_port, self.acct_port = (port.number for port in self._ports)
         self._notebook.start()
         for port in self._ports:
-            for _ in range(port.threads):
-                self._employ(port)
+            self._employ(port)
         log.info("radius.started", host=self._host, auth_port=self.auth_port, acct_port=self.acct_port)
 
     def stop(self) -> None:
@@ -125,21 +106,9 @@ class RadiusServer:
         with self._lock:
             return dict(self._counts)
 
-    def _bound(self, port: int) -> socket.socket:
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        bound = socket.socket(family, socket.SOCK_DGRAM)
-        try:
-            bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-            bound.bind((self._host, port))
-        except OSError:
-            bound.close()
-            raise
-        bound.settimeout(STOP_LOOK_SECONDS)
-        return bound
-
     def _close(self) -> None:
         for port in self._ports:
-            port.socket.close()
+            port.close()
 
     def _employ(self, port: Port) -> None:
         thread = threading.Thread(target=self._serve, args=(port,), name=f"radius-{port.name}", daemon=True)
@@ -151,14 +120,10 @@ class RadiusServer:
         """One thread's life. Dying of a bug is seen in the log, and another one takes its place."""
         try:
             while not self._stopping.is_set():
-                with port.turn:
-                    try:
-                        datagram, source = port.socket.recvfrom(PACKET_BYTES_MAX + 1)
-                    except TimeoutError:
-                        continue
-                    except OSError:  # news about an answer that could not be delivered
-                        continue
-                self._handle(port, datagram, source)
+                arrived = port.gather(STOP_LOOK_SECONDS)
+                if arrived:
+                    self._count("received", len(arrived))
+                    self._handle(port, arrived)
         finally:
             if not self._stopping.is_set():
                 with self._lock:
@@ -166,79 +131,96 @@ class RadiusServer:
                 self._count("bug")
                 self._employ(port)
 
-    def _handle(self, port: Port, datagram: bytes, source: tuple[str, int]) -> None:
-        self._count("received")
-        address = _address(source[0])
+    def _handle(self, port: Port, arrived: list[Datagram]) -> None:
+        """Everything that was in the socket. When a bug strikes, the rest of a batch is tried again one by one."""
+        open_: dict[object, Question] = {}
         try:
-            client = self._clients.find(address)
-            if client is None:
-                raise Dropped("unknown_source")
-            packet = decode(datagram)
-            if packet.code not in (port.code, STATUS_SERVER):
-                raise Dropped("unknown_code")
-            self._answer(port, packet, client, source)
-        except Dropped as drop:
-            self._count(drop.why)
-            self._warn(drop.why, address)
+            self._read(port, arrived, open_)
+            if open_:
+                self._answer(port, open_)
         except (OperationalError, InterfaceError, PoolTimeout) as error:
-            self._count("no_database")
+            self._count("no_database", len(open_) or len(arrived))
             self._outage(type(error).__name__)
         except (SQLAlchemyError, Refusal) as error:
-            self._count("not_recorded")
-            self._warn("not_recorded", address, error=type(error).__name__)
+            self._count("not_recorded", len(open_))
+            for question in open_.values():
+                self._reports.not_answered("not_recorded", address_of(question.source), error=type(error).__name__)
+        except BaseException:
+            if len(arrived) > 1:
+                port.again.extend((question.packet.raw, question.source) for question in open_.values())
+            raise
         else:
             self._outage(None)
-
-    def _answer(self, port: Port, packet: Packet, client: NasClient, source: tuple[str, int]) -> None:
-        question = (source[0], source[1], packet.code, packet.identifier, packet.authenticator)
-        fresh, raw = self._duplicates.begin(question)
-        if not fresh:
-            self._count("duplicate")
-            if raw is not None:
-                self._send(port, raw, source)
-            return
-        raw = None
-        try:
-            raw, kind = (
-                self._alive(port, packet, client) if packet.code == STATUS_SERVER else port.answer(packet, client)
-            )
         finally:
-            if raw is None:
-                self._duplicates.forget(question)
-            else:
-                self._duplicates.answered(question, raw)
-        self._count(kind)
-        self._send(port, raw, source)
+            for key in open_:
+                port.duplicates.forget(key)
 
-    def _alive(self, port: Port, packet: Packet, client: NasClient) -> tuple[bytes, str]:
+    def _read(self, port: Port, arrived: list[Datagram], open_: dict[object, Question]) -> None:
+        """Put into `open_` what is worth a door's attention; answer at once what needs no thought."""
+        clients = self._clients.current()
+        for datagram, source in arrived:
+            try:
+                client = find(clients, source)
+                packet = decode(datagram)
+                if packet.code not in (port.code, STATUS_SERVER):
+                    raise Dropped("unknown_code")
+                key = (source, packet.raw[:HEADER_BYTES])
+                fresh, raw = port.duplicates.begin(key)
+                if not fresh:
+                    self._count("duplicate")
+                    if raw is not None:
+                        self._send(port, raw, source)
+                elif packet.code == STATUS_SERVER:
+                    self._alive(port, key, packet, client, source)
+                else:
+                    open_[key] = Question(packet, client, source)
+            except Dropped as drop:
+                self._drop(drop.why, source)
+
+    def _answer(self, port: Port, open_: dict[object, Question]) -> None:
+        kinds: Counter[str] = Counter()
+        try:
+            for question, raw, kind in port.door.answer(list(open_.values())):
+                key = (question.source, question.packet.raw[:HEADER_BYTES])
+                if raw is None:
+                    port.duplicates.forget(key)
+                    self._drop(kind, question.source)
+                else:
+                    port.duplicates.answered(key, raw)
+                    self._send(port, raw, question.source)
+                    kinds[kind] += 1
+                del open_[key]
+        finally:
+            for kind, number in kinds.items():
+                self._count(kind, number)
+
+    def _alive(self, port: Port, key: object, packet: Packet, client: NasClient, source: Source) -> None:
         """Status-Server: a router asks whether anybody is there (RFC 5997)."""
         secret = client.secret.encode()
-        check_signature(packet, secret, demanded=True)
-        return reply(packet, port.alive_code, secret), "status"
-
-    def _send(self, port: Port, raw: bytes, source: tuple[str, int]) -> None:
         try:
-            port.socket.sendto(raw, source)
+            check_signature(packet, secret, demanded=True)
+            raw = reply(packet, port.alive_code, secret)
+        except Dropped:
+            port.duplicates.forget(key)
+            raise
+        port.duplicates.answered(key, raw)
+        self._count("status")
+        self._send(port, raw, source)
+
+    def _send(self, port: Port, raw: bytes, source: Source) -> None:
+        try:
+            port.send(raw, source)
         except OSError as error:  # the way back is gone; the router will ask again
             self._count("not_sent")
-            self._warn("not_sent", _address(source[0]), error=type(error).__name__)
+            self._reports.not_answered("not_sent", address_of(source), error=type(error).__name__)
 
-    def _count(self, what: str) -> None:
-        with self._lock:
-            self._counts[what] += 1
+    def _drop(self, why: str, source: Source) -> None:
+        self._count(why)
+        self._reports.not_answered(why, address_of(source))
 
-    def _warn(self, what: str, address: str, **facts: object) -> None:
-        """One line per minute, kind and address: a stranger cannot fill the disk."""
-        now = time.monotonic()
+    def _count(self, what: str, number: int = 1) -> None:
         with self._lock:
-            last = self._warned.get((what, address))
-            if last is not None and now - last < WARN_SECONDS:
-                return
-            self._warned.pop((what, address), None)
-            self._warned[what, address] = now
-            if len(self._warned) > WARNED_MAX:
-                self._warned.popitem(last=False)
-        log.warning("radius.not_answered", why=what, address=address, hint=HINTS.get(what, ""), **facts)
+            self._counts[what] += number
 
     def _outage(self, error: str | None) -> None:
         """The database is gone (with the error's name) or back (None): said once each time."""
@@ -254,15 +236,16 @@ class RadiusServer:
             log.info("radius.resumed")
 
 
-HINTS = {
-    "unknown_source": "router not registered?",
-    "bad_signature": "wrong secret?",
-    "unsigned": "this router used to sign its requests; remove and add it again if it cannot any more",
-}
+def find(clients: Mapping[str, NasClient], source: Source) -> NasClient:
+    """The router at this address. Raises `Dropped` for a stranger."""
+    client = clients.get(source[0]) or clients.get(address_of(source))
+    if client is None:
+        raise Dropped("unknown_source")
+    return client
 
 
-def _address(text: str) -> str:
+def address_of(source: Source) -> str:
     """A source address as the rows write it: IPv4 as IPv4 even on a socket that speaks both."""
-    address = ipaddress.ip_address(text.partition("%")[0])
+    address = ipaddress.ip_address(source[0].partition("%")[0])
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
     return str(mapped or address)

@@ -21,15 +21,15 @@ AUTHENTIC_RADIUS = 1
 CAUSE_NAS_REBOOT = 11
 
 
-def radius_servers(machine: Machine, default_source: str) -> list[RadiusServer]:
-    """The enabled rows of `/radius` that serve hotspots, in their order."""
+def radius_servers(machine: Machine, default_source: str, service: str = "") -> list[RadiusServer]:
+    """The enabled rows of `/radius` that serve this service (any, when none is named), in their order."""
     found = []
     with machine.lock:
         table = machine.tables["/radius"]
         for number in table.records:
             if table.get(number, "disabled") == "true" or table.get(number, "protocol") != "udp":
                 continue
-            if "hotspot" not in table.get(number, "service").split(","):
+            if service and service not in table.get(number, "service").split(","):
                 continue
             address = table.get(number, "address")
             source = table.get(number, "src-address") or (default_source if address.startswith("127.") else "")
@@ -49,7 +49,7 @@ def radius_servers(machine: Machine, default_source: str) -> list[RadiusServer]:
 
 
 def who_and_where(machine: Machine, host: Host, user: str, session_id: str, port: int, port_type: str) -> Pairs:
-    """The attributes login questions and usage reports have in common."""
+    """The attributes login questions and usage reports of the hotspot have in common."""
     return pairs(
         [
             ("User-Name", user),
@@ -73,16 +73,15 @@ class Reporter:
         self._machine = machine
         self._client = client
 
-    def start(self, session: Session, port_type: str) -> None:
-        self._report(session, STATUS_START, port_type, [])
+    def start(self, session: Session, identity: Pairs) -> None:
+        self._report(session, STATUS_START, identity, [])
 
-    def interim(self, session: Session, port_type: str) -> None:
-        self._report(session, STATUS_INTERIM, port_type, self._usage(session))
+    def interim(self, session: Session, identity: Pairs) -> None:
+        self._report(session, STATUS_INTERIM, identity, self._usage(session))
 
-    def stop(self, session: Session, port_type: str, cause: int) -> None:
-        self._report(
-            session, STATUS_STOP, port_type, [*self._usage(session), *pairs([("Acct-Terminate-Cause", cause)])]
-        )
+    def stop(self, session: Session, identity: Pairs, cause: int) -> None:
+        more = [*self._usage(session), *pairs([("Acct-Terminate-Cause", cause)])]
+        self._report(session, STATUS_STOP, identity, more)
         self._log(STATUS_STOP, session.user, CAUSE_NAMES.get(cause, str(cause)))
 
     def boot(self, *, on: bool) -> None:
@@ -99,12 +98,12 @@ class Reporter:
         self._log(status, "", "")
         self._client.account(AccountingRecord(pairs(values), self._machine.seconds(), None))
 
-    def _report(self, session: Session, status: int, port_type: str, more: Pairs) -> None:
+    def _report(self, session: Session, status: int, identity: Pairs, more: Pairs) -> None:
         if not session.reported:
             return
         machine = self._machine
         attributes = [
-            *who_and_where(machine, session.host, session.user, session.session_id, session.port, port_type),
+            *identity,
             *pairs(
                 [
                     ("Acct-Status-Type", status),

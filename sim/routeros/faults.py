@@ -27,6 +27,7 @@ class Faults:
         self.nonsense = False
         self.coa_ignored = False
         self.coa_nak_cause: int | None = None
+        self.coa_lies = False
 
     @property
     def is_unreachable(self) -> bool:
@@ -71,6 +72,10 @@ class Faults:
         """Refuse every change-of-authorisation and disconnect request."""
         self.coa_nak_cause = error_cause
 
+    def lie_about_coa(self) -> None:
+        """Say ACK to every change-of-authorisation and disconnect request that could be carried out, and do nothing."""
+        self.coa_lies = True
+
     def clear(self) -> None:
         with self._lock:
             self._refusals.clear()
@@ -79,6 +84,7 @@ class Faults:
         self.nonsense = False
         self.coa_ignored = False
         self.coa_nak_cause = None
+        self.coa_lies = False
         if self._is_unreachable:
             self.reachable()
 

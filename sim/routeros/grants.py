@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from sim.routeros.packets import Attributes, BadPacket
@@ -10,6 +11,7 @@ from sim.routeros.tables import Table
 from sim.routeros.values import format_duration, parse_duration_ms, parse_rate_bits
 
 BURST_SECONDS_MAX = 600
+POOL_SEARCH_MAX = 65536
 
 
 class BadGrant(Exception):
@@ -86,6 +88,9 @@ class Grant:
     pool: str | None = None
     classes: tuple[bytes, ...] = ()
     address_lists: tuple[str, ...] = ()
+    routes: tuple[str, ...] = ()
+    filters: tuple[str, ...] = ()
+    mark: str | None = None
     profile: str = "default"
 
 
@@ -122,9 +127,8 @@ def _seconds(text: str) -> float | None:
     return (parse_duration_ms(text) / 1000) or None
 
 
-def of_answer(answer: Attributes, profiles: Table, pools: Table) -> Grant:
+def of_answer(answer: Attributes, base: Grant, pools: Table) -> Grant:
     """What an Access-Accept gives, on top of the profile it names. Raises BadGrant when it cannot be carried out."""
-    base = of_profile(profiles, answer.text("Mikrotik-Group") or "default")
     try:
         grant = replace(
             base,
@@ -138,7 +142,12 @@ def of_answer(answer: Attributes, profiles: Table, pools: Table) -> Grant:
             address=answer.address("Framed-IP-Address"),
             classes=tuple(answer.all_bytes(25)),
             address_lists=base.address_lists + tuple(answer.texts("Mikrotik-Address-List")),
+            routes=tuple(answer.texts("Framed-Route")),
+            filters=tuple(answer.texts("Filter-Id")),
+            mark=answer.text("Mikrotik-Mark-Id"),
         )
+        for route in grant.routes:
+            split_route(route)
         rate = answer.text("Mikrotik-Rate-Limit")
         if rate is not None:
             grant = replace(grant, rate=parse_rate(rate))
@@ -149,6 +158,8 @@ def of_answer(answer: Attributes, profiles: Table, pools: Table) -> Grant:
         if pools.find("name", pool) is None:
             raise BadGrant(f"address pool {pool[:40]} does not exist")
         grant = replace(grant, pool=pool)
+    elif grant.address is None:
+        grant = replace(grant, address=base.address)
     return grant
 
 
@@ -158,6 +169,31 @@ def _first(given: float | None, otherwise: float | None) -> float | None:
 
 def _whole(value: float | None) -> int | None:
     return None if value is None else int(value)
+
+
+def split_route(text: str) -> tuple[str, str, str]:
+    """`prefix/len [gateway [metric]]` of a Framed-Route; a gateway of zeros is the customer. Raises ValueError."""
+    parts = text.split()
+    if not 1 <= len(parts) <= 3:
+        raise ValueError(f"not a route: {text[:80]!r}")
+    network = str(ipaddress.IPv4Network(parts[0]))
+    gateway = str(ipaddress.IPv4Address(parts[1])) if len(parts) > 1 else ""
+    metric = parts[2] if len(parts) > 2 else "1"
+    if not (metric.isascii() and metric.isdigit() and len(metric) <= 3):
+        raise ValueError(f"not a metric: {metric[:20]!r}")
+    return network, "" if gateway == "0.0.0.0" else gateway, metric  # noqa: S104 (the wire's word for the customer)
+
+
+def free_address(pools: Table, name: str, is_taken: Callable[[str], bool]) -> str:
+    """The first address of a pool that nobody has. Raises BadGrant when there is none."""
+    number = pools.find("name", name)
+    ranges = pools.get(number, "ranges") if number is not None else ""
+    found = (
+        next((one for one in pool_addresses(ranges, POOL_SEARCH_MAX) if not is_taken(one)), None) if ranges else None
+    )
+    if found is None:
+        raise BadGrant(f"no more free addresses in pool {name}")
+    return found
 
 
 def pool_addresses(ranges: str, limit: int) -> list[str]:

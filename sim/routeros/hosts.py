@@ -12,7 +12,7 @@ from sim.routeros.values import format_bool, format_duration, format_seconds
 
 if TYPE_CHECKING:
     from sim.routeros.devices import Device
-    from sim.routeros.sessions import Session
+    from sim.routeros.hotspot_roster import HotspotSession
 
 
 @dataclass(eq=False)
@@ -30,7 +30,7 @@ class Host:
     bypassed: bool
     idle_seconds: float | None
     number: int = 0
-    session: Session | None = None
+    session: HotspotSession | None = None
     authorizing: bool = False
     gone: bool = False
     error: str = ""

@@ -9,10 +9,10 @@ from sim.routeros.accounting import Reporter
 from sim.routeros.cookies import CookieJar
 from sim.routeros.devices import Device
 from sim.routeros.hosts import Binding, Host, binding_of
+from sim.routeros.hotspot_roster import HotspotRoster
 from sim.routeros.logins import Logins
 from sim.routeros.machine import Machine
 from sim.routeros.radius import RadiusClient
-from sim.routeros.roster import Roster
 from sim.routeros.sessions import CAUSE_ADMIN_RESET, CAUSE_USER_REQUEST
 from sim.routeros.values import parse_mac
 
@@ -23,7 +23,9 @@ RETRY_WHILE_ASKING_SECONDS = 1.0
 class Hotspot:
     """All devices in reach of one router, and what the router knows of them."""
 
-    def __init__(self, machine: Machine, client: RadiusClient, source: str, settle: Callable[[], None]) -> None:
+    def __init__(
+        self, machine: Machine, client: RadiusClient, reporter: Reporter, source: str, settle: Callable[[], None]
+    ) -> None:
         self._machine = machine
         self._settle = settle
         self.devices: dict[str, Device] = {}
@@ -32,9 +34,8 @@ class Hotspot:
         self._network = ipaddress.IPv4Network("10.20.0.0/16")
         self._next_address = 2
         self._powered = True
-        self.reporter = Reporter(machine, client)
         self.cookies = CookieJar(machine)
-        self.roster = Roster(machine, self.reporter, self._session_ended)
+        self.roster = HotspotRoster(machine, reporter, self._session_ended)
         self.logins = Logins(machine, client, self.roster, self, source)
 
     # What people with devices do. Each waits, on a manual clock, until the router has finished reacting.

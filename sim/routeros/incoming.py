@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from sim.routeros.accounting import radius_servers
 from sim.routeros.faults import ERROR_NAS_MISMATCH, ERROR_SESSION_UNKNOWN, Faults
-from sim.routeros.grants import Grant, of_profile, parse_rate
-from sim.routeros.hotspot import Hotspot
+from sim.routeros.grants import BadGrant, Grant, parse_rate
 from sim.routeros.machine import Machine
 from sim.routeros.packets import (
     COA_ACK,
@@ -26,6 +27,7 @@ from sim.routeros.packets import (
     key_of,
     order_answer,
 )
+from sim.routeros.roster import Roster
 from sim.routeros.sessions import CAUSE_ADMIN_RESET, Session
 
 ERROR_UNSUPPORTED = 401
@@ -75,9 +77,9 @@ class Refused(Exception):
 class Incoming:
     """The router's ear for orders. Whatever is configured as its port, it listens where it was told to."""
 
-    def __init__(self, machine: Machine, hotspot: Hotspot, faults: Faults, host: str, port: int) -> None:
+    def __init__(self, machine: Machine, rosters: Sequence[Roster[Any]], faults: Faults, host: str, port: int) -> None:
         self._machine = machine
-        self._hotspot = hotspot
+        self._rosters = rosters
         self._faults = faults
         self._host = host
         self.counters = {"requests": 0, "bad-requests": 0, "acks": 0, "naks": 0}
@@ -151,11 +153,14 @@ class Incoming:
         if unsupported:
             raise Refused(ERROR_UNSUPPORTED, f"cannot be changed: {unsupported[0]}")
         with self._machine.lock:
-            session = self._session_meant(request)
+            roster, session = self._session_meant(request)
+            grant = self._changed(roster, session.grant, request) if change else session.grant
+            if self._faults.coa_lies:
+                return
             if change:
-                self._change(session, request)
+                roster.change(session, grant, new_time=request.integer("Session-Timeout") is not None)
             else:
-                self._hotspot.end_session(session.host, CAUSE_ADMIN_RESET)
+                roster.end(session, CAUSE_ADMIN_RESET)
 
     def _own_addresses(self) -> set[str]:
         with self._machine.lock:
@@ -164,57 +169,60 @@ class Incoming:
         own.update(server.source for server in radius_servers(self._machine, self._host))
         return own | {self._host}
 
-    def _session_meant(self, request: Attributes) -> Session:
-        """A hotspot session is found by its id or its address; everything else that is given must fit too."""
+    def _session_meant(self, request: Attributes) -> tuple[Roster[Any], Session]:
+        """A session is found by its id or its address; everything else that is given must fit too.
+
+        Leases of DHCP are not among them: nothing says that a router takes orders about those.
+        """
         session_id, address = request.text("Acct-Session-Id"), request.address("Framed-IP-Address")
         if session_id is None and address is None:
             raise Refused(ERROR_SESSION_UNKNOWN, "neither Acct-Session-Id nor Framed-IP-Address")
-        session: Session | None
-        if session_id is not None:
-            session = self._hotspot.roster.by_id(session_id)
+        for roster in self._rosters:
+            session = roster.by_id(session_id) if session_id is not None else roster.by_address(address or "")
+            if session is not None:
+                break
         else:
-            host = self._hotspot.host_at(address or "")
-            session = host.session if host is not None else None
-        if session is None:
             raise Refused(ERROR_SESSION_UNKNOWN, "no such session")
         user, mac = request.text("User-Name"), request.text("Calling-Station-Id")
-        fits = (
-            address in (None, session.host.to_address)
-            and user in (None, session.user)
-            and mac in (None, session.host.mac)
-        )
+        fits = address in (None, session.address) and user in (None, session.user) and mac in (None, session.mac)
         if not fits:
             raise Refused(ERROR_SESSION_UNKNOWN, "no session fits all of what is given")
-        return session
+        return roster, session
 
-    def _change(self, session: Session, request: Attributes) -> None:
-        grant = self._changed(session.grant, request)
-        new_time = request.integer("Session-Timeout") is not None
-        self._hotspot.roster.change(session, grant, new_time=new_time)
-
-    def _changed(self, grant: Grant, request: Attributes) -> Grant:
+    def _changed(self, roster: Roster[Any], grant: Grant, request: Attributes) -> Grant:
         group = request.text("Mikrotik-Group")
         if group is not None:
-            profiles = self._machine.tables["/ip/hotspot/user/profile"]
+            profiles = self._machine.tables[roster.profiles]
             if profiles.find("name", group) is None:
                 raise Refused(ERROR_INVALID, f"no user profile {group[:40]}")
-            profile = of_profile(profiles, group)
-            grant = replace(grant, rate=profile.rate, keepalive_seconds=profile.keepalive_seconds, profile=group)
+            try:
+                grant = roster.regrouped(grant, group)
+            except BadGrant as broken:
+                raise Refused(ERROR_INVALID, str(broken)) from broken
         rate = request.text("Mikrotik-Rate-Limit")
         if rate is not None:
             try:
                 grant = replace(grant, rate=parse_rate(rate))
             except ValueError as broken:
                 raise Refused(ERROR_INVALID, str(broken)) from broken
-        seconds, idle = request.integer("Session-Timeout"), request.integer("Idle-Timeout")
-        if seconds is not None:
-            grant = replace(grant, session_seconds=seconds or None)
-        if idle is not None:
-            grant = replace(grant, idle_seconds=idle or None)
-        if request.integer("Port-Limit") is not None:
-            grant = replace(grant, sessions_max=request.integer("Port-Limit") or None)
-        if request.integer("Mikrotik-Recv-Limit") is not None:
-            grant = replace(grant, limit_in=request.octets_64("Mikrotik-Recv-Limit"))
-        if request.integer("Mikrotik-Xmit-Limit") is not None:
-            grant = replace(grant, limit_out=request.octets_64("Mikrotik-Xmit-Limit"))
-        return grant
+        return _with_limits(grant, request)
+
+
+def _with_limits(grant: Grant, request: Attributes) -> Grant:
+    """The same permission with the limits that an order names; zero takes one away."""
+    seconds, idle = request.integer("Session-Timeout"), request.integer("Idle-Timeout")
+    if seconds is not None:
+        grant = replace(grant, session_seconds=seconds or None)
+    if idle is not None:
+        grant = replace(grant, idle_seconds=idle or None)
+    if request.texts("Filter-Id"):
+        grant = replace(grant, filters=tuple(request.texts("Filter-Id")))
+    if request.text("Mikrotik-Mark-Id") is not None:
+        grant = replace(grant, mark=request.text("Mikrotik-Mark-Id"))
+    if request.integer("Port-Limit") is not None:
+        grant = replace(grant, sessions_max=request.integer("Port-Limit") or None)
+    if request.integer("Mikrotik-Recv-Limit") is not None:
+        grant = replace(grant, limit_in=request.octets_64("Mikrotik-Recv-Limit"))
+    if request.integer("Mikrotik-Xmit-Limit") is not None:
+        grant = replace(grant, limit_out=request.octets_64("Mikrotik-Xmit-Limit"))
+    return grant

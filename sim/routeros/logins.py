@@ -13,12 +13,11 @@ from sim.routeros.accounting import radius_servers, who_and_where
 from sim.routeros.devices import Device, LoginResult
 from sim.routeros.grants import BadGrant, Grant
 from sim.routeros.hosts import Host
+from sim.routeros.hotspot_roster import HotspotRoster, HotspotSession
 from sim.routeros.lines import RadiusServer
 from sim.routeros.machine import Machine
 from sim.routeros.packets import ACCESS_ACCEPT, Key, Pairs
 from sim.routeros.radius import Outcome, RadiusClient
-from sim.routeros.roster import Roster
-from sim.routeros.sessions import Session
 from sim.routeros.values import parse_duration_ms, parse_mac
 
 if TYPE_CHECKING:
@@ -59,7 +58,9 @@ def form_attributes(fields: dict[str, str | int]) -> Pairs:
 class Logins:
     """Every attempt to get in. Answers come later and elsewhere: `answered` is called without the lock."""
 
-    def __init__(self, machine: Machine, client: RadiusClient, roster: Roster, hotspot: Hotspot, source: str) -> None:
+    def __init__(
+        self, machine: Machine, client: RadiusClient, roster: HotspotRoster, hotspot: Hotspot, source: str
+    ) -> None:
         self._machine = machine
         self._client = client
         self._roster = roster
@@ -167,7 +168,7 @@ class Logins:
         domain = user.partition("@")[2]
         return [
             server
-            for server in radius_servers(self._machine, self._source)
+            for server in radius_servers(self._machine, self._source, "hotspot")
             if table.get(server.number, "called-id") in ("", host.server)
             and table.get(server.number, "domain") in ("", domain)
         ]
@@ -186,7 +187,9 @@ class Logins:
             return LoginResult(False, f"unknown host IP {host.to_address}")
         tables = self._machine.tables
         try:
-            grant = grants.of_answer(outcome.answer, tables["/ip/hotspot/user/profile"], tables["/ip/pool"])
+            group = outcome.answer.text("Mikrotik-Group") or "default"
+            base = grants.of_profile(tables["/ip/hotspot/user/profile"], group)
+            grant = grants.of_answer(outcome.answer, base, tables["/ip/pool"])
             return self._let_in(host, user, draft, grant, outcome.server.number)
         except BadGrant as refusal:
             return self._failed(host, user, str(refusal))
@@ -197,7 +200,7 @@ class Logins:
         if grant.sessions_max is not None and self._roster.of_user(user) >= grant.sessions_max:
             return self._failed(host, user, f"no more sessions are allowed for user {user}")
         session_id, port, method = draft
-        session = Session(
+        session = HotspotSession(
             host=host,
             user=user,
             method=method,

@@ -23,6 +23,8 @@ Key = int | tuple[int, int]
 Pairs = list[tuple[Key, bytes]]
 
 MIKROTIK = 14988
+MICROSOFT = 311
+VENDORS = {"Mikrotik": MIKROTIK, "Microsoft": MICROSOFT}
 ACCESS_REQUEST, ACCESS_ACCEPT, ACCESS_REJECT = 1, 2, 3
 ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE = 4, 5
 DISCONNECT_REQUEST, DISCONNECT_ACK, DISCONNECT_NAK = 40, 41, 42
@@ -58,7 +60,7 @@ def dictionary() -> Any:
 @cache
 def key_of(name: str) -> Key:
     attribute = dictionary().attributes[name]
-    return (MIKROTIK, attribute.code) if attribute.vendor else int(attribute.code)
+    return (VENDORS[attribute.vendor], attribute.code) if attribute.vendor else int(attribute.code)
 
 
 @cache
@@ -136,12 +138,16 @@ class Attributes:
         return None
 
 
-def access_request(number: int, secret: bytes, attributes: Pairs, password: str) -> tuple[bytes, bytes]:
-    """A signed Access-Request with the password hidden (PAP); also returns its Request Authenticator."""
+def access_request(number: int, secret: bytes, attributes: Pairs, password: str | None) -> tuple[bytes, bytes]:
+    """A signed Access-Request with the password hidden (PAP); also returns its Request Authenticator.
+
+    Without a password the attributes carry the answer to a challenge (CHAP, MS-CHAP).
+    """
     authenticator = os.urandom(16)
     packet = wire.AuthPacket(ACCESS_REQUEST, number, secret, authenticator, dict=dictionary())
     packet.add_message_authenticator()
-    _fill(packet, [*attributes, (key_of("User-Password"), packet.PwCrypt(password[:128]))])
+    hidden = [] if password is None else [(key_of("User-Password"), packet.PwCrypt(password[:128]))]
+    _fill(packet, [*attributes, *hidden])
     return packet.RequestPacket(), authenticator
 
 

@@ -93,9 +93,16 @@ class RadiusClient:
         self._selector.register(sock, selectors.EVENT_READ, heard)
 
     def ask(
-        self, servers: list[RadiusServer], attributes: Pairs, password: str, answered: Callable[[Outcome], None]
+        self,
+        servers: list[RadiusServer],
+        attributes: Pairs,
+        password: str | None,
+        answered: Callable[[Outcome], None],
     ) -> None:
-        """Ask about a login, one server after the other; `answered` runs in our thread, once."""
+        """Ask about a login, one server after the other; `answered` runs in our thread, once.
+
+        Without a password the attributes already say how the user proves itself.
+        """
         question = _Question(self, list(servers), attributes, password, answered)
         self._count_busy(1)
         self._soon(question.begin)
@@ -217,7 +224,7 @@ class _Question:
         client: RadiusClient,
         servers: list[RadiusServer],
         attributes: Pairs,
-        password: str,
+        password: str | None,
         answered: Callable[[Outcome], None],
     ) -> None:
         self._client = client

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from sim.routeros import factory
-from sim.routeros.accounting import radius_servers
+from sim.routeros.accounting import Reporter, radius_servers
 from sim.routeros.clock import Clock, ManualClock, RealClock
 from sim.routeros.commands import Executor, Request
 from sim.routeros.connection import Service
@@ -54,10 +54,11 @@ class VirtualRouter:
         self.clock: Clock = clock or RealClock()
         self.machine = Machine(identity, version, self.clock)
         self._client = RadiusClient(self.machine, lambda: radius_servers(self.machine, host))
-        self.hotspot = Hotspot(self.machine, self._client, host, self.settle)
+        self._reporter = Reporter(self.machine, self._client)
+        self.hotspot = Hotspot(self.machine, self._client, self._reporter, host, self.settle)
         self.executor = Executor(self.machine)
         self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
-        self._incoming = Incoming(self.machine, self.hotspot, self.faults, host, coa_port)
+        self._incoming = Incoming(self.machine, [self.hotspot.roster], self.faults, host, coa_port)
         HotspotMenus(self.machine, self.executor, self.hotspot)
         Fetcher(self.machine, self.executor)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
@@ -262,7 +263,7 @@ class VirtualRouter:
             self.machine.timers.clear()
             self._client.forget()
             if graceful:
-                self.hotspot.reporter.boot(on=False)
+                self._reporter.boot(on=False)
         self._api.close(keep_ports=True)
         self._client.wait_quiet(SETTLE_SECONDS_MAX if self.clock.manual else GOODBYE_SECONDS)
 
@@ -278,7 +279,7 @@ class VirtualRouter:
             self.machine.tables["/log"].clear()
             for table in self.machine.tables.existing():
                 table.renumber()
-            self.hotspot.reporter.boot(on=True)
+            self._reporter.boot(on=True)
             self.hotspot.power_on()
         if not self.faults.is_unreachable:
             self._api.open()

@@ -1,16 +1,13 @@
-"""One device that is let in: its row, its counters, its limits, and its end."""
+"""Somebody who is let in, whatever the way: counters, limits, and the moments at which it ends by itself."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from sim.routeros.clock import Timer
 from sim.routeros.grants import Grant
-from sim.routeros.values import format_bool, format_duration, format_seconds
-
-if TYPE_CHECKING:
-    from sim.routeros.hosts import Host
+from sim.routeros.values import format_duration
 
 CAUSE_USER_REQUEST = 1
 CAUSE_LOST_CARRIER = 2
@@ -21,13 +18,15 @@ CAUSE_NAMES = {1: "User-Request", 2: "Lost-Carrier", 4: "Idle-Timeout", 5: "Sess
 BYTES_PER_PACKET = 1000
 
 
-@dataclass(eq=False)
-class Session:
-    """A row of `/ip/hotspot/active`. Input is what came from the customer, output what went to the customer."""
+@dataclass(eq=False, kw_only=True)
+class Session(ABC):
+    """What sessions of a hotspot, of PPP and of DHCP have in common.
 
-    host: Host
+    Input is what came from the customer, output what went to the customer. `address` is the one behind the router's own
+    translation, which accounting and orders name (reference radius.md §3).
+    """
+
     user: str
-    method: str
     grant: Grant
     session_id: str
     port: int
@@ -35,9 +34,11 @@ class Session:
     radius: bool
     reported: bool
     server_number: int | None
+    address: str = ""
     number: int = 0
     queue_number: int | None = None
     list_numbers: list[int] = field(default_factory=list)
+    route_numbers: list[int] = field(default_factory=list)
     bytes_in: int = 0
     bytes_out: int = 0
     last_traffic_at: float = 0.0
@@ -46,6 +47,16 @@ class Session:
     last_report_at: float = 0.0
     timer: Timer | None = None
     ended: bool = False
+
+    @property
+    @abstractmethod
+    def mac(self) -> str:
+        """The device, as `Calling-Station-Id` of a session names it."""
+
+    @property
+    @abstractmethod
+    def silent_since(self) -> float | None:
+        """When the other end went away without a word; None while it is there."""
 
     def bytes_left(self) -> int | None:
         """How much may still pass in both directions together; None without such a limit."""
@@ -69,25 +80,14 @@ class Session:
             moments.append((self.ends_at, CAUSE_SESSION_TIMEOUT))
         if self.grant.idle_seconds is not None:
             moments.append((self.last_traffic_at + self.grant.idle_seconds, CAUSE_IDLE_TIMEOUT))
-        device = self.host.device
-        if self.grant.keepalive_seconds is not None and not device.present:
-            moments.append((device.left_at_seconds + self.grant.keepalive_seconds, CAUSE_LOST_CARRIER))
+        silent_since = self.silent_since
+        if self.grant.keepalive_seconds is not None and silent_since is not None:
+            moments.append((silent_since + self.grant.keepalive_seconds, CAUSE_LOST_CARRIER))
         return moments
 
-    def live(self, now: float) -> dict[str, str]:
-        """What only the moment knows about the row; properties that are off are left out."""
-        row = {
-            "uptime": format_seconds(now - self.started_at),
-            "idle-time": format_seconds(now - self.last_traffic_at),
-            "bytes-in": str(self.bytes_in),
-            "bytes-out": str(self.bytes_out),
-            "packets-in": str(self.bytes_in // BYTES_PER_PACKET),
-            "packets-out": str(self.bytes_out // BYTES_PER_PACKET),
-            "radius": format_bool(self.radius),
-            "blocked": "false",
-        }
-        if self.ends_at is not None:
-            row["session-time-left"] = format_seconds(self.ends_at - now)
+    def limits_shown(self) -> dict[str, str]:
+        """The limits a row of active sessions shows; those that are off are left out."""
+        row = {}
         for name, seconds in (
             ("idle-timeout", self.grant.idle_seconds),
             ("keepalive-timeout", self.grant.keepalive_seconds),

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
-from sqlalchemy.orm import Session, sessionmaker
+from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 
 # Capabilities are imported for their tables: whoever opens an app knows the whole schema.
 from core import (
@@ -131,6 +131,7 @@ def open_app(settings: Settings | None = None, *, clock: Clock | None = None) ->
     clock = clock or SystemClock()
     vault.unlock([key.strip() for key in settings.secrets.key.split(",") if key.strip()])
     engine = make_engine(settings.database.url)
+    configure_mappers()  # now and not with the first visit: processes that fork from here share it
     return App(
         settings=settings,
         clock=clock,

@@ -88,7 +88,7 @@ class Settings(BaseSettings):
     secrets: Secrets = Field(default_factory=Secrets)
     public_url: str = "http://127.0.0.1:8081"
     """How payment companies reach the portal from outside; `/hooks/…` is appended."""
-    ussd: Web = Web(port=8080)
+    ussd: Web = Web(port=8080, processes=2)
     portal: Web = Web(port=8081)
     radius: Radius = Radius()
     jobs: Jobs = Jobs()

@@ -40,21 +40,22 @@ class PortTaken(OSError):
 
 
 def serve(target: str, host: str, port: int, processes: int) -> None:
-    """Serve `target` (`module:function`, called once in every process, returns a WSGI application) until SIGTERM or SIGINT.
+    """Serve `target` (`module:function`, returns a WSGI application) until SIGTERM or SIGINT.
 
-    The module is loaded once and shared by all processes; what its function opens belongs to one of them. One request at a
-    time per process: more threads only wait for each other (measured). Port 0 takes a free one and logs it. Raises
-    `PortTaken`; SystemExit 1 when the processes die as fast as they are started.
+    The function is called once, before the processes part, so that they share its memory: it must not connect to anything
+    yet. One request at a time per process: more threads only wait for each other (measured). Port 0 takes a free one and logs
+    it. Raises `PortTaken`; SystemExit 1 when the processes die as fast as they are started.
     """
     listener = _listen(host, port)
     host, port = listener.getsockname()[:2]
-    importlib.import_module(target.partition(":")[0])
+    module, _, function = target.partition(":")
+    application = getattr(importlib.import_module(module), function)()
     log.info("serving", host=host, port=port, processes=processes)
     gc.collect()
     gc.freeze()  # what everybody shares is not touched by collections, so it stays shared
     master = os.getpid()
     try:
-        _Server(target, listener.detach(), processes).run()
+        _Server(application, listener.detach(), processes).run()
     except HaltServer as halt:
         raise SystemExit(1) from halt
     except SystemExit as end:
@@ -66,8 +67,8 @@ def serve(target: str, host: str, port: int, processes: int) -> None:
 class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn brings no types
     """gunicorn's master with our settings, and with nothing from its files, arguments and environment."""
 
-    def __init__(self, target: str, listener: int, processes: int) -> None:
-        self._target = target
+    def __init__(self, application: Any, listener: int, processes: int) -> None:
+        self._application = application
         self._started: dict[int, float] = {}
         self._short_lives = 0
         self._settings: dict[str, Any] = {
@@ -83,6 +84,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn brings no type
             "errorlog": None,
             "control_socket_disable": True,
             "pre_fork": self._process_starts,
+            "post_fork": _process_runs,
             "child_exit": self._process_ended,
         }
         super().__init__()
@@ -92,8 +94,7 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn brings no type
             self.cfg.set(name, value)
 
     def load(self) -> Any:
-        module, _, function = self._target.partition(":")
-        return getattr(importlib.import_module(module), function)()
+        return self._application
 
     def _process_starts(self, _master: Arbiter, worker: PatientWorker) -> None:
         self._started[worker.age] = time.monotonic()
@@ -103,6 +104,10 @@ class _Server(BaseApplication):  # type: ignore[misc]  # gunicorn brings no type
         self._short_lives = self._short_lives + 1 if lived < SHORT_LIFE_SECONDS else 0
         if self._short_lives >= SHORT_LIVES_MAX and master.LISTENERS:
             raise HaltServer("the processes die as fast as they are started", 1)
+
+
+def _process_runs(_master: Arbiter, _worker: PatientWorker) -> None:
+    structlog.contextvars.bind_contextvars(pid=os.getpid())
 
 
 class _Log(Logger):  # type: ignore[misc]  # gunicorn brings no types

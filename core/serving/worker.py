@@ -101,6 +101,8 @@ class Answer:
 class PatientWorker(Worker):  # type: ignore[misc]  # gunicorn brings no types
     """See above. gunicorn's master starts it, restarts it when it dies and kills it when it hangs."""
 
+    alive: bool
+
     def run(self) -> None:
         """Until SIGTERM or until the master is gone."""
         self._callers: dict[int, Caller] = {}
@@ -217,10 +219,10 @@ class PatientWorker(Worker):  # type: ignore[misc]  # gunicorn brings no types
         answer = Answer(caller.sock)
         response, environ = wsgi.create(request, answer, caller.address, self._here, self.cfg)
         environ["wsgi.errors"] = sys.stderr
-        if not self.alive:
-            response.force_close()
         try:
             body: Iterable[bytes] = self.wsgi(environ, response.start_response)
+            if not self.alive:  # we were told to stop meanwhile
+                response.force_close()
             try:
                 for piece in body:
                     response.write(piece)

@@ -45,6 +45,11 @@ class Process:
         return [int(pid) for pid in children]
 
 
+def sockets(pid: int) -> int:
+    """How many sockets a process holds."""
+    return sum(str(entry.readlink()).startswith("socket:") for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
 @contextmanager
 def process(settings: Settings, secrets_key: Path, folder: Path, port: int) -> Iterator[Process]:
     environment = os.environ | {
@@ -86,8 +91,9 @@ def test_it_serves_survives_the_death_of_a_process_keeps_secrets_and_stops_in_or
         assert response.text.startswith("CON Kiosk Net: choose a package")
         assert requests.get(door.base_url + stand.ussd_path, timeout=ANSWER_SECONDS_MAX).status_code == 405
         assert door.dial(f"/ussd/africastalking/{'x' * 32}", "ATUid_2").status_code == 404
+        eventually(lambda: len(door.workers()) == 2, 10, "both processes run")
         before = door.workers()
-        assert len(before) == 2
+        assert sockets(door.child.pid) == 1, "the parent listens, and has opened nothing that its processes would share"
         os.kill(before[0], signal.SIGKILL)
         eventually(lambda: len(set(door.workers()) - set(before)) == 1, 30, "a new process takes its place")
         eventually(door.alive, 30, "the door answers again")

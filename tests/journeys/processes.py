@@ -30,7 +30,7 @@ from core.app import App
 from core.clock import SystemClock
 from core.outbox import LEASE_SECONDS, Promise
 from core.tasks import QUEUES
-from tests.journeys.harm import Snag
+from tests.journeys.harm import MOMENT_SECONDS_MAX, Snag
 from tests.services import PostgresServer, RedisServer, eventually
 
 PROCESSES = 7
@@ -162,15 +162,26 @@ class Processes:
 
     @contextmanager
     def frozen(self, name: str) -> Iterator[None]:
-        """These processes stand still while the block runs."""
+        """These processes stand still while the block runs, with nothing in hand: nobody else could write to SQLite then."""
         pids = self.pids(name).values()
-        for pid in pids:
-            os.killpg(pid, signal.SIGSTOP)
+
+        def all_get(number: signal.Signals) -> None:
+            for pid in pids:
+                os.killpg(pid, number)
+
+        def stopped_idle() -> bool:
+            if not self.at_work():
+                all_get(signal.SIGSTOP)
+                if not self.at_work():
+                    return True
+                all_get(signal.SIGCONT)
+            return False
+
+        eventually(stopped_idle, MOMENT_SECONDS_MAX, f"every {name} has nothing in hand")
         try:
             yield
         finally:
-            for pid in pids:
-                os.killpg(pid, signal.SIGCONT)
+            all_get(signal.SIGCONT)
 
     def queued(self) -> int:
         """How many jobs the relay has laid into Redis and nobody has taken."""

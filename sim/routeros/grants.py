@@ -121,6 +121,38 @@ def of_profile(profiles: Table, name: str) -> Grant:
     )
 
 
+def of_ppp_profile(profiles: Table, name: str, remote_address: str = "") -> Grant:
+    """What a PPP profile gives; `remote_address` of a local secret wins. An address, or the name of a pool."""
+    number = profiles.find("name", name)
+    if number is None:
+        number = profiles.find("name", "default")
+    if number is None:
+        return Grant()
+    rate = profiles.get(number, "rate-limit")
+    try:
+        parsed = parse_rate(rate) if rate else None
+    except ValueError as broken:
+        raise BadGrant(f"invalid rate-limit in profile {name}") from broken
+    place = remote_address or profiles.get(number, "remote-address")
+    return Grant(
+        session_seconds=_seconds(profiles.get(number, "session-timeout")),
+        idle_seconds=_seconds(profiles.get(number, "idle-timeout")),
+        rate=parsed,
+        address_lists=tuple(part for part in profiles.get(number, "address-list").split(",") if part),
+        address=place if _is_address(place) else None,
+        pool=place if place and not _is_address(place) else None,
+        profile=profiles.get(number, "name"),
+    )
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ipaddress.IPv4Address(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _seconds(text: str) -> float | None:
     if text in ("", "none"):
         return None

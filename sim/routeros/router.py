@@ -6,22 +6,25 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sim.routeros import factory
+from sim.routeros import factory, set_ups
 from sim.routeros.accounting import Reporter, radius_servers
 from sim.routeros.clock import Clock, ManualClock, RealClock
 from sim.routeros.commands import Executor, Request
 from sim.routeros.connection import Service
 from sim.routeros.devices import Device
+from sim.routeros.dhcp import DhcpClient, DhcpServer
 from sim.routeros.faults import Faults
 from sim.routeros.fetch import Fetcher
 from sim.routeros.hotspot import Hotspot
 from sim.routeros.hotspot_menus import HotspotMenus
 from sim.routeros.incoming import Incoming
 from sim.routeros.machine import Machine
+from sim.routeros.ppp import PppServer
+from sim.routeros.ppp_clients import PppoeClient
+from sim.routeros.ppp_menus import PppMenus
 from sim.routeros.radius import RadiusClient
 from sim.routeros.server import ApiServer
 from sim.routeros.system_menus import SystemMenus
-from sim.routeros.values import format_duration
 
 TICK_SECONDS = 0.05
 SETTLE_SECONDS_MAX = 30.0
@@ -56,10 +59,14 @@ class VirtualRouter:
         self._client = RadiusClient(self.machine, lambda: radius_servers(self.machine, host))
         self._reporter = Reporter(self.machine, self._client)
         self.hotspot = Hotspot(self.machine, self._client, self._reporter, host, self.settle)
+        self.ppp = PppServer(self.machine, self._client, self._reporter, host, self.settle)
+        self.dhcp = DhcpServer(self.machine, self._client, self._reporter, host, self.settle)
         self.executor = Executor(self.machine)
         self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
-        self._incoming = Incoming(self.machine, [self.hotspot.roster], self.faults, host, coa_port)
+        self._incoming = Incoming(self.machine, [self.hotspot.roster, self.ppp.roster], self.faults, host, coa_port)
         HotspotMenus(self.machine, self.executor, self.hotspot)
+        PppMenus(self.machine, self.executor, self.ppp)
+        self.dhcp.attach(self.executor)
         Fetcher(self.machine, self.executor)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
         self.executor.after_write += [self._mirror, self.hotspot.configuration_changed]
@@ -170,56 +177,9 @@ class VirtualRouter:
         self.settle()
         return [answer] if answer else rows
 
-    def set_up_hotspot(
-        self,
-        radius_host: str,
-        auth_port: int,
-        acct_port: int,
-        secret: str,
-        mac_auth_password: str,
-        server: str = "hotspot1",
-        login_timeout_seconds: float = 30,
-        interim_seconds: float | None = None,
-        src_address: str | None = None,
-        radius_timeout_seconds: float = 1.1,
-        keepalive_seconds: float = 120,
-    ) -> None:
-        """What an administrator types to sell access here: RADIUS, CoA, profile and server."""
-        radius = {
-            "address": radius_host,
-            "secret": secret,
-            "service": "hotspot",
-            "authentication_port": str(auth_port),
-            "accounting_port": str(acct_port),
-            "timeout": format_duration(radius_timeout_seconds * 1000),
-        }
-        if src_address is not None:
-            radius["src_address"] = src_address
-        self.run("/radius/add", **radius)
-        self.run("/radius/incoming/set", accept="yes", port=str(self.coa_port))
-        interim = "received" if interim_seconds is None else format_duration(interim_seconds * 1000)
-        self.run(
-            "/ip/hotspot/profile/add",
-            name=server,
-            use_radius="yes",
-            login_by="mac,http-pap,http-chap",
-            mac_auth_mode="mac-as-username",
-            mac_auth_password=mac_auth_password,
-            radius_interim_update=interim,
-        )
-        self.run(
-            "/ip/hotspot/user/profile/set",
-            numbers="default",
-            keepalive_timeout=format_duration(keepalive_seconds * 1000) if keepalive_seconds else "none",
-        )
-        self.run(
-            "/ip/hotspot/add",
-            name=server,
-            interface=factory.HOTSPOT_INTERFACE,
-            profile=server,
-            login_timeout=format_duration(login_timeout_seconds * 1000) if login_timeout_seconds else "none",
-            disabled="no",
-        )
+    set_up_hotspot = set_ups.set_up_hotspot
+    set_up_pppoe = set_ups.set_up_pppoe
+    set_up_dhcp = set_ups.set_up_dhcp
 
     def set_device_mode(self, mode: str) -> None:
         """Somebody pressed the button: `home` and `basic` forbid hotspots (reference routeros.md §3.1)."""
@@ -236,6 +196,20 @@ class VirtualRouter:
     def plug_in(self, mac: str, ip: str | None = None, hostname: str | None = None) -> Device:
         """Bring a device into reach; the hotspot notices it at once."""
         return self.hotspot.plug_in(mac, ip, hostname)
+
+    def dial_in(
+        self, user: str, password: str, mac: str, method: str = "mschap2", *, redials: bool = True
+    ) -> PppoeClient:
+        """Somebody at the end of a PPPoE line dials; it tries again by itself unless told otherwise."""
+        client = self.ppp.install(user, password, mac, method, redials=redials)
+        client.dial()
+        return client
+
+    def ask_for_address(self, mac: str, hostname: str = "") -> DhcpClient:
+        """A device on a fixed line asks for an address, and goes on asking."""
+        client = self.dhcp.install(mac, hostname)
+        client.ask()
+        return client
 
     @property
     def devices(self) -> list[Device]:
@@ -260,6 +234,8 @@ class VirtualRouter:
                 return
             self._is_on = False
             self.hotspot.power_off()
+            self.ppp.power_off()
+            self.dhcp.power_off()
             self.machine.timers.clear()
             self._client.forget()
             if graceful:
@@ -281,6 +257,8 @@ class VirtualRouter:
                 table.renumber()
             self._reporter.boot(on=True)
             self.hotspot.power_on()
+            self.ppp.power_on()
+            self.dhcp.power_on()
         if not self.faults.is_unreachable:
             self._api.open()
         self.settle()
@@ -344,6 +322,8 @@ class VirtualRouter:
     def _forget_everything(self, keep_api_users: bool) -> None:
         with self.machine.lock:
             self.hotspot.power_off()
+            self.ppp.power_off()
+            self.dhcp.power_off()
             self.hotspot.cookies.clear()
             self._client.forget()
             users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
@@ -356,6 +336,8 @@ class VirtualRouter:
             else:
                 factory.add_account(self.machine, "admin", "")
             self.hotspot.power_on()
+            self.ppp.power_on()
+            self.dhcp.power_on()
 
     def _mirror(self, menu: str) -> None:
         factory.mirror_interfaces(self.machine, menu)

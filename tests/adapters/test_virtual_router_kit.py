@@ -6,6 +6,7 @@ Neither shares code with the router itself, apart from the list of attribute nam
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import selectors
 import socket
 import struct
@@ -19,6 +20,7 @@ from pyrad import packet as wire
 
 from sim.routeros import ManualClock, VirtualRouter
 from sim.routeros.packets import dictionary
+from sim.routeros.proofs import authenticator_response, challenge_response, nt_hash
 
 SECRET = b"shared between router and server"
 MAC_PASSWORD = "only the router knows"
@@ -46,9 +48,11 @@ class StrictRadius:
         self.allowed: dict[str, dict[str, Any]] = {}
         self.refusal = "Please buy a package"
         self.password = MAC_PASSWORD
+        self.passwords: dict[str, str] = {}
         self.secret = SECRET
         self.signs = True
         self.answers_questions = True
+        self.proves_itself = True
         self.confirms_reports = True
         self.questions: list[dict[str, list[Any]]] = []
         self.reports: list[dict[str, Any]] = []
@@ -73,6 +77,11 @@ class StrictRadius:
     def sell(self, mac: str, **attributes: Any) -> None:
         """Let this device in from now on, with these attributes of the Access-Accept."""
         self.allowed[mac] = {name.replace("_", "-"): value for name, value in attributes.items()}
+
+    def sign_up(self, user: str, password: str, **attributes: Any) -> None:
+        """Let whoever proves to know this password in under this name."""
+        self.sell(user, **attributes)
+        self.passwords[user] = password
 
     def kinds(self) -> list[int]:
         """Status types of all reports, in order."""
@@ -100,13 +109,14 @@ class StrictRadius:
             self.complaints.append("unsigned question")
             return None
         seen = {name: list(request[name]) for name in request.keys() if isinstance(name, str)}  # noqa: SIM118
-        seen["password"] = [request.PwDecrypt(request["User-Password"][0])]
+        expected = self.passwords.get(seen["User-Name"][0], self.password)
+        seen["password"] = [request.PwDecrypt(raw) for raw in request.get("User-Password", [])]
         self.questions.append(seen)
         if not self.answers_questions:
             return None
         reply = request.CreateReply(message_authenticator=self.signs or None)
         attributes = self.allowed.get(seen["User-Name"][0])
-        if attributes is None or seen["password"] != [self.password]:
+        if attributes is None or not self._is_proven(request, seen, expected, reply):
             reply.code = wire.AccessReject
             if self.refusal:
                 reply["Reply-Message"] = self.refusal
@@ -115,6 +125,21 @@ class StrictRadius:
                 for one in value if isinstance(value, list) else [value]:
                     reply.AddAttribute(name, one)
         return bytes(reply.ReplyPacket())
+
+    def _is_proven(self, request: Any, seen: dict[str, list[Any]], expected: str, reply: Any) -> bool:
+        """PAP, CHAP, or MS-CHAPv2 by the RFC's own steps; the answer to the last must prove the password back."""
+        if "CHAP-Password" in seen:
+            return bool(request.VerifyChapPasswd(expected))
+        if "MS-CHAP2-Response" not in seen:
+            return bool(seen["password"] == [expected])
+        (response,), (ours,) = seen["MS-CHAP2-Response"], seen["MS-CHAP-Challenge"]
+        digest = hashlib.sha1(response[2:18] + ours + seen["User-Name"][0].encode()).digest()[:8]
+        hashed = nt_hash(expected)
+        if challenge_response(digest, hashed) != response[26:50]:
+            return False
+        success = b"S=" + authenticator_response(hashed, response[26:50], digest).hex().upper().encode()
+        reply.AddAttribute("MS-CHAP2-Success", response[:1] + (success if self.proves_itself else b"S=" + b"0" * 40))
+        return True
 
     def _report(self, raw: bytes) -> bytes | None:
         request = wire.AcctPacket(packet=raw, secret=self.secret, dict=dictionary())

@@ -93,7 +93,11 @@ def hop(app: App, shops: Shops, tenant_id: int, form: Form) -> str:
     with app.work(tenant_id, CUSTOMER) as uow:
         shop = shops.of(uow)
         msisdn = africastalking.number(dial.phone, shop.country)
-        told = dialogs.open_(uow, dial.session_id, msisdn, new=not dial.typed)
+        told = (
+            dialogs.open_(uow, dial.session_id, msisdn)
+            if dial.typed
+            else dialogs.Conversation.first(dial.session_id, msisdn)
+        )
         said = told.repeated(len(dial.typed))
         if said is not None:
             return said

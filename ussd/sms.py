@@ -69,9 +69,7 @@ def _person(shop: Shop, sms: Sms) -> Msisdn | None:
 
 def _count(uow: UnitOfWork, msisdn: Msisdn) -> int:
     """How many texts this number has sent within the hour, this one included. Its row makes them wait for each other."""
-    hour = dialogs.open_(
-        uow, f"sms:{msisdn}:{uow.now:%Y%m%d%H}", msisdn, new=False, life_seconds=dialogs.SMS_LIFE_SECONDS
-    )
+    hour = dialogs.open_(uow, f"sms:{msisdn}:{uow.now:%Y%m%d%H}", msisdn, life_seconds=dialogs.SMS_LIFE_SECONDS)
     hour.steps, hour.outcome = hour.steps + 1, dialogs.SMS
     dialogs.keep(uow, hour)
     return hour.steps

@@ -47,10 +47,13 @@ class Arrival:
     deposit_id: int | None = None
 
 
+_BY_KEY = select(Payment).where(Payment.tenant_id == OWN_TENANT, Payment.key == bindparam("key"))
+
+
 @system_only
 def ask(uow: UnitOfWork, who: Customer, *, purchase_id: int, amount: Money, company: str, key: str) -> Payment:
     """Request `amount` from this customer's phone, once per key; the prompt follows in three seconds."""
-    known = uow.session.scalar(select(Payment).where(Payment.key == key))
+    known = uow.find(_BY_KEY, key=key).one_or_none()
     if known is not None:
         return known
     payment = uow.add(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import and_, bindparam, or_, select
 
 from core import catalog, customers, ledger, messaging, payments, subscriptions, tenants
 from core.customers import Customer
@@ -58,12 +58,16 @@ def buy(
     `shown` is the price on the customer's screen; `network` (africastalking.md §5) tells whether a prompt can reach them.
     Raises `NotOnSale`, `PriceChanged`, `NoWayToPay`.
     """
-    known = _by_key(uow, key) or _same_wish(uow, who, package)
+    known = _known(uow, who, package, key)
     price = catalog.quote(uow, package, shown) if known is None else known.price
-    if tenants.settings_of(uow).daraja is None and not ledger.covers(uow, chart.wallet(who.id), price):
+    held = ledger.balance(uow, chart.wallet(who.id), price.currency)
+    if tenants.settings_of(uow).daraja is None and held < price:
         raise NoWayToPay()
-    order = known or buy_at(uow, who, package, price, key=key)
-    return _settle(uow, who, order, network or who.last_network)
+    order = known or _order(uow, who, package, price, key)
+    if known is not None or held >= price:
+        _as_system(uow, lambda: complete(uow, order))
+        held = ledger.balance(uow, chart.wallet(who.id), price.currency)
+    return _settle(uow, who, order, held, network or who.last_network)
 
 
 @customers_may
@@ -71,17 +75,20 @@ def buy_at(
     uow: UnitOfWork, who: Customer, package: catalog.Package, price: Money, *, key: str, from_wallet: bool = False
 ) -> Purchase:
     """The purchase itself, once per key, at a price that was agreed before; `from_wallet` completes it at once."""
-    order = _by_key(uow, key)
-    if order is None:
-        order = uow.add(
-            Purchase(
-                customer_id=who.id, package_id=package.id, key=key, price_minor=price.minor, currency=price.currency,
-                created_at=uow.now,
-            )
-        )  # fmt: skip
-        uow.record("purchase.ordered", order, package=package.code, price=str(price))
+    order = uow.find(_BY_KEY, key=key).one_or_none() or _order(uow, who, package, price, key)
     if from_wallet:
         _as_system(uow, lambda: complete(uow, order))
+    return order
+
+
+def _order(uow: UnitOfWork, who: Customer, package: catalog.Package, price: Money, key: str) -> Purchase:
+    order = uow.add(
+        Purchase(
+            customer_id=who.id, package_id=package.id, key=key, price_minor=price.minor, currency=price.currency,
+            created_at=uow.now,
+        )
+    )  # fmt: skip
+    uow.record("purchase.ordered", order, package=package.code, price=str(price))
     return order
 
 
@@ -93,34 +100,41 @@ def _as_system(uow: UnitOfWork, act: object) -> None:
         uow.actor = before
 
 
-def _by_key(uow: UnitOfWork, key: str) -> Purchase | None:
-    return uow.session.scalar(select(Purchase).where(Purchase.key == key))
-
-
-def _same_wish(uow: UnitOfWork, who: Customer, package: catalog.Package) -> Purchase | None:
-    return uow.session.scalar(
-        select(Purchase)
-        .where(
-            Purchase.customer_id == who.id,
-            Purchase.package_id == package.id,
-            Purchase.completed_at.is_(None),
-            Purchase.cancelled_at.is_(None),
-            Purchase.created_at > uow.now - timedelta(seconds=SAME_WISH_SECONDS),
-        )
-        .order_by(Purchase.id.desc())
-        .limit(1)
+_OWN = Purchase.tenant_id == OWN_TENANT
+_BY_KEY = select(Purchase).where(_OWN, Purchase.key == bindparam("key"))
+_SAME_WISH = (
+    select(Purchase)
+    .where(
+        _OWN,
+        or_(
+            Purchase.key == bindparam("key"),
+            and_(
+                Purchase.customer_id == bindparam("customer"),
+                Purchase.package_id == bindparam("package"),
+                Purchase.completed_at.is_(None),
+                Purchase.cancelled_at.is_(None),
+                Purchase.created_at > bindparam("since"),
+            ),
+        ),
     )
+    .order_by((Purchase.key == bindparam("key")).desc(), Purchase.id.desc())
+    .limit(1)
+)
 
 
-def _settle(uow: UnitOfWork, who: Customer, order: Purchase, network: str | None) -> Order:
-    """Wallet if it suffices; else ask for what is missing, in whole units, because mobile money knows no cents."""
-    _as_system(uow, lambda: complete(uow, order))
+def _known(uow: UnitOfWork, who: Customer, package: catalog.Package, key: str) -> Purchase | None:
+    """The order this key has led to; else the latest open one that is the same wish."""
+    since = uow.now - timedelta(seconds=SAME_WISH_SECONDS)
+    return uow.find(_SAME_WISH, key=key, customer=who.id, package=package.id, since=since).one_or_none()
+
+
+def _settle(uow: UnitOfWork, who: Customer, order: Purchase, held: Money, network: str | None) -> Order:
+    """Paid, or how to: asked for is what is missing beside the `held`, in whole units, because mobile money knows no cents."""
     settings = tenants.settings_of(uow)
     account, paybill = who.account_code, settings.paybill or ""
     if order.completed_at is not None:
         return Order(order, "wallet", Money(0, order.currency), paybill, account)
-    missing = order.price - ledger.balance(uow, chart.wallet(who.id), order.currency)
-    due = Money(missing.whole * 10 ** SCALE[order.currency], order.currency)
+    due = Money((order.price - held).whole * 10 ** SCALE[order.currency], order.currency)
     if network is not None and network not in settings.stk_networks:
         return Order(order, "paybill", due, paybill, account)
     _as_system(

@@ -20,7 +20,7 @@ def balance(turn: Turn) -> Show:
     return Show("\n".join(lines))
 
 
-@screen("language")
+@screen("language", looks=True)
 def language(turn: Turn) -> Show:
     """Each language by its own name."""
     return Show(
@@ -37,7 +37,7 @@ def language_set(turn: Turn) -> Show:
     return turn.go("home")
 
 
-@screen("help")
+@screen("help", looks=True)
 def help_(turn: Turn) -> Show:
     """Who we are and whom to call."""
     return Show(turn.say("help.text", shop=turn.shop.name, line=turn.help_line))

@@ -26,13 +26,13 @@ def price_list(turn: Turn, head: str, others: list[Option]) -> Show:
     return Show(head if offers else turn.say("buy.nothing_on_sale", shop=turn.shop.name), (*offers, *others))
 
 
-@screen("packages")
+@screen("packages", looks=True)
 def packages(turn: Turn) -> Show:
     """The price list on its own."""
     return price_list(turn, turn.say("buy.choose"), [])
 
 
-@screen("confirm")
+@screen("confirm", looks=True)
 def confirm(turn: Turn) -> Show:
     """The package, its price, and for which device: the one that waits, one of several, or none yet."""
     package_id, shown = turn.args["package"], turn.args["shown"]
@@ -62,7 +62,7 @@ def _has_device(turn: Turn) -> bool:
     return turn.customer_id is not None and customers.has_device(turn.uow, turn.customer_id)
 
 
-@screen("pay_other")
+@screen("pay_other", looks=True)
 def pay_other(turn: Turn) -> Show:
     """Type the device that the package is for."""
     return Show(turn.say("devices.type"), typed="pay_typed")

@@ -49,7 +49,7 @@ def devices(turn: Turn) -> Show:
     return Show(turn.say("devices.list", count=len(held)), (*options, add))
 
 
-@screen("device")
+@screen("device", looks=True)
 def device(turn: Turn) -> Show:
     """One device."""
     return Show(
@@ -68,7 +68,7 @@ def _pick(turn: Turn, head: str, to: str, typed: str) -> Show:
     return Show(text, tuple(picks), typed=typed)
 
 
-@screen("device_add")
+@screen("device_add", looks=True)
 def device_add(turn: Turn) -> Show:
     """Choose from those that wait at a router, or type."""
     return _pick(turn, "", "device_added", "device_add_typed")
@@ -87,7 +87,7 @@ def device_added(turn: Turn) -> Show:
     return turn.go("devices", turn.say("devices.added", device=added.short))
 
 
-@screen("device_move")
+@screen("device_move", looks=True)
 def device_move(turn: Turn) -> Show:
     """To which device?"""
     return _pick(turn, turn.say("devices.move_from", device=turn.args["name"]), "device_moved", "device_move_typed")

@@ -10,7 +10,7 @@ from ussd.shop import Offer
 from ussd.words import LANGUAGES, when
 
 
-@screen("home")
+@screen("home", looks=True)
 def home(turn: Turn) -> Show:
     """Known customers see what they have and renew with one key; everybody else sees the prices at once."""
     if turn.customer_id is None:

@@ -10,7 +10,7 @@ from ussd.screens.picking import place, short
 WAITING_SHOWN_MAX = 6
 
 
-@screen("voucher")
+@screen("voucher", looks=True)
 def voucher(turn: Turn) -> Show:
     """Type it as it is printed, dashes or not."""
     return Show(turn.say("voucher.type"), typed="voucher_typed")

@@ -158,6 +158,7 @@ def _fill(uow: UnitOfWork, count: int, purchases_each: int, live: bool) -> None:
                 {
                     "tenant_id": tenant, "customer_id": n + 1, "package_id": 1, "starts_at": began, "begun_at": began,
                     "ends_at": now + timedelta(hours=2) if last else began + timedelta(days=1), "used_bytes": 0,
+                    "over_at": now + timedelta(hours=2) if last else began + timedelta(days=1),
                     "closed_at": None if last else began + timedelta(days=1), "device_limit": 1,
                 }
             )  # fmt: skip

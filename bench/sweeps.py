@@ -57,8 +57,9 @@ class Table:
             )
             connection.execute(
                 text(
-                    "INSERT INTO subscription (id, tenant_id, customer_id, package_id, starts_at, ends_at, begun_at, used_bytes,"
+                    "INSERT INTO subscription (id, tenant_id, customer_id, package_id, starts_at, ends_at, over_at, begun_at, used_bytes,"
                     f" device_limit, closed_at) SELECT n, :tenant, 1 + n % {self.count // CUSTOMERS_EACH}, 1, :past,"
+                    f" CASE WHEN n <= {self.count // CUSTOMERS_EACH} THEN :later ELSE :past END,"
                     f" CASE WHEN n <= {self.count // CUSTOMERS_EACH} THEN :later ELSE :past END, :past, 0, 1,"
                     f" CASE WHEN n <= {self.count // CUSTOMERS_EACH} THEN NULL ELSE :past END FROM ({numbers}) AS numbers"
                 ),
@@ -72,7 +73,7 @@ class Table:
             for table in ("promise", "suspension", "message"):
                 connection.execute(text(f"DELETE FROM {table}"))
             connection.execute(
-                text("UPDATE subscription SET closed_at = NULL, ends_at = :over WHERE id <= :ended"),
+                text("UPDATE subscription SET closed_at = NULL, ends_at = :over, over_at = :over WHERE id <= :ended"),
                 {"over": self._moment(-0.001), "ended": ENDED},
             )
         if self.dialect == "postgresql":
@@ -116,7 +117,7 @@ class Table:
             connection.execute(
                 text(
                     "UPDATE subscription SET closed_at = :now WHERE id IN (SELECT id FROM subscription WHERE closed_at IS NULL"
-                    f" AND ends_at <= :now ORDER BY ends_at LIMIT 1000{skip}) RETURNING id"
+                    f" AND over_at <= :now ORDER BY over_at LIMIT 1000{skip}) RETURNING id"
                 ),
                 {"now": now},
             ).scalars()

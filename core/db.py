@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from pydantic import BaseModel
 from sqlalchemy import (
+    JSON,
     BigInteger,
     ColumnElement,
     DateTime,
@@ -30,7 +32,7 @@ from sqlalchemy import (
     literal_column,
     select,
 )
-from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -115,6 +117,27 @@ class Sealed(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         return None if value is None else vault.open(value)
+
+
+class Stored(TypeDecorator[Any]):
+    """A frozen pydantic model as JSON, of which only what differs from the defaults is written.
+
+    Reading one that is not understood raises: a limit that nobody can read must not become no limit.
+    """
+
+    impl = JSON().with_variant(JSONB(), "postgresql")
+    cache_ok = True
+
+    def __init__(self, model: type[BaseModel]) -> None:
+        super().__init__()
+        self.model = model
+        self._plain = model()
+
+    def process_bind_param(self, value: BaseModel | None, dialect: Dialect) -> dict[str, Any]:
+        return {} if value is None else value.model_dump(mode="json", exclude_defaults=True)
+
+    def process_result_value(self, value: dict[str, Any] | None, dialect: Dialect) -> BaseModel:
+        return self.model.model_validate(value) if value else self._plain
 
 
 Id = BigInteger().with_variant(Integer, "sqlite")

@@ -115,6 +115,7 @@ radpostauth = Table(
     Column("callingstationid", Text),
     Column("authdate", Instant, nullable=False),
     Column("class", Text),
+    Index("ix_radpostauth_username", "username", "id"),
 )
 
 nas = Table(

@@ -1,4 +1,4 @@
-"""What customers may do, written as the rows RADIUS servers read (radius.md §4, §6).
+"""What customers may do, written as the rows RADIUS servers read (docs/radius-policy.md; radius.md §4, §6).
 
 The embedded server and FreeRADIUS look at the same rows at every login. A user with no rows is rejected, so taking rows
 away is how access ends. Only attribute names written here ever reach the tables: a server skips a name it does not know
@@ -12,6 +12,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
     BigInteger,
@@ -19,6 +21,7 @@ from sqlalchemy import (
     Boolean,
     Connection,
     Engine,
+    Text,
     bindparam,
     cast,
     delete,
@@ -32,44 +35,67 @@ from sqlalchemy import (
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from core.adapters.radius_values import SEVERAL, acceptable
 from core.errors import GatewayDown
-from core.ports import Access
+from core.ports import OPEN_SIDE, Access, rate_limit
 from core.radius_tables import radcheck, radius_user, radreply
 
+__all__ = ["NEVER_EPOCH", "OPEN_SIDE", "USERNAMES_PER_STATEMENT", "RadiusRows", "rate_limit"]
+
 EXPIRATION = "Expiration"
+PASSWORD = "Cleartext-Password"
+SIMULTANEOUS_USE = "Simultaneous-Use"
 RATE_LIMIT = "Mikrotik-Rate-Limit"
 INTERIM_INTERVAL = "Acct-Interim-Interval"
 CLASS = "Class"
-SET = ":="
+SET, ADD = ":=", "+="
 
 CLASS_PREFIX = "duka:"
 NEVER_EPOCH = 2_096_495_999
 """7 June 2036: stands for "no end". The farthest date both servers were seen to read well (radius.md §4.2)."""
-OPEN_SIDE = "1000M"
-"""A rate needs both sides; the one without a limit gets more than any hotspot can carry."""
 INTERIM_SECONDS_MIN = 60
 USERNAMES_PER_STATEMENT = 500
+SESSIONS_MAX = 999
+PASSWORD_OCTETS_MAX = 128
+WEEK_MINUTES = 7 * 24 * 60
+NOBODYS = 0
+"""The subscription of sessions that nobody is charged for."""
 
-_USERNAME = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,62})?", re.ASCII)
+_REALM = r"(?:@[A-Za-z0-9][A-Za-z0-9._-]{0,62})?"
+_DEVICE = re.compile(rf"[0-9A-F]{{2}}(?::[0-9A-F]{{2}}){{5}}{_REALM}", re.ASCII)
+_LOGIN = re.compile(rf"[a-z0-9][a-z0-9._-]{{0,62}}{_REALM}", re.ASCII)
+_LIKE_A_DEVICE = re.compile(r"(?:[0-9a-f]{2}[.:_-]?){6}(?:@.*)?", re.ASCII)
+_NAMES_OF_SERVICE = {"mac": _DEVICE, "ppp": _LOGIN, "code": _LOGIN}
+_HOURS = re.compile(r"(?:\d{1,5}-\d{1,5}(?:,\d{1,5}-\d{1,5})*)?", re.ASCII)
+_LANGUAGE = re.compile(r"[a-z]{2,3}", re.ASCII)
 
+User = tuple[int, str, int, bool, str, str, str, bool, str]
+"""tenant, service, subscription, metered, language, hours, zone, redirects, blocked: the columns of `radius_user`."""
+_USER_COLUMNS = (
+    "tenant_id", "service", "subscription_id", "metered", "language", "hours", "timezone", "redirects", "blocked"
+)  # fmt: skip
 _CLAIM = text(
-    "INSERT INTO radius_user (username, subscription_id, metered) VALUES (:username, :subscription_id, :metered) "
-    "ON CONFLICT (username) DO UPDATE SET subscription_id = excluded.subscription_id, metered = excluded.metered"
+    f"INSERT INTO radius_user (username, {', '.join(_USER_COLUMNS)})"  # noqa: S608 (names of ours)
+    f" VALUES (:username, {', '.join(f':{name}' for name in _USER_COLUMNS)}) ON CONFLICT (username) DO UPDATE SET "
+    + ", ".join(f"{name} = excluded.{name}" for name in _USER_COLUMNS)
 )
 """Both databases understand it; on PostgreSQL it also makes a second writer of the same user wait."""
 
 _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
+_NO_USER = (
+    cast(null(), BigInteger), cast(null(), Text), cast(null(), BigInteger), cast(null(), Boolean), cast(null(), Text),
+    cast(null(), Text), cast(null(), Text), cast(null(), Boolean), cast(null(), Text),
+)  # fmt: skip
 _FIND = union_all(
     *(
         select(
-            literal(kind), table.c.username, table.c.attribute, table.c.op, table.c.value, cast(null(), BigInteger),
-            cast(null(), Boolean),
+            literal(kind), table.c.username, table.c.attribute, table.c.op, table.c.value, *_NO_USER
         ).where(table.c.username.in_(_NAMES))
         for kind, table in (("check", radcheck), ("reply", radreply))
     ),
     select(
-        literal("quota"), radius_user.c.username, literal(""), literal(""), literal(""), radius_user.c.subscription_id,
-        radius_user.c.metered,
+        literal("user"), radius_user.c.username, literal(""), literal(""), literal(""),
+        *(radius_user.c[name] for name in _USER_COLUMNS),
     ).where(radius_user.c.username.in_(_NAMES)),
 )  # fmt: skip
 
@@ -82,7 +108,7 @@ class UserRows:
 
     checks: Counter[Item]
     replies: Counter[Item]
-    quota: tuple[int, bool] | None
+    user: User | None
 
 
 NOTHING = UserRows(Counter(), Counter(), None)
@@ -119,21 +145,6 @@ class RadiusRows:
             raise GatewayDown("the RADIUS tables could not be written") from error
 
 
-def rate_limit(upload_kbps: int | None, download_kbps: int | None) -> str | None:
-    """`5M/10M`: the customer's upload first, as the router receives it (radius.md §1). None without any limit."""
-    if upload_kbps is None and download_kbps is None:
-        return None
-    return f"{_side(upload_kbps)}/{_side(download_kbps)}"
-
-
-def _side(kbps: int | None) -> str:
-    if kbps is None:
-        return OPEN_SIDE
-    if kbps <= 0:
-        raise ValueError(f"a rate of {kbps} kbit/s is no rate")
-    return f"{kbps // 1000}M" if kbps % 1000 == 0 else f"{kbps}k"
-
-
 def _wanted(accesses: Sequence[Access]) -> dict[str, UserRows]:
     """User name → rows, in the order in which users are locked everywhere."""
     wanted: dict[str, UserRows] = {}
@@ -145,23 +156,80 @@ def _wanted(accesses: Sequence[Access]) -> dict[str, UserRows]:
 
 
 def _rows(access: Access) -> UserRows:
-    if not _USERNAME.fullmatch(access.username):
+    if len(access.username) > 128 or not _is_name(access):
         raise ValueError(f"not a user name of ours: {access.username[:80]!r}")
-    if not access.allowed:
+    if not access.allowed and not access.kept:
         return NOTHING
-    if access.metered and access.subscription_id is None:
-        raise ValueError(f"{access.username!r} is metered, and nothing says on which subscription")
+    return UserRows(Counter(_checks(access)), Counter(_replies(access)), _user(access))
+
+
+def _is_name(access: Access) -> bool:
+    """Devices and logins are two name spaces that cannot be taken for each other (radius.md §6)."""
+    form = _NAMES_OF_SERVICE.get(access.service)
+    if form is None:
+        raise ValueError(f"no service of ours: {access.service[:20]!r}")
+    like_a_device = form is _LOGIN and _LIKE_A_DEVICE.fullmatch(access.username)
+    return form.fullmatch(access.username) is not None and not like_a_device
+
+
+def _checks(access: Access) -> list[Item]:
+    checks = [(EXPIRATION, SET, _epoch(access.expires_at))]
+    if (access.password is None) != (access.service == "mac"):
+        raise ValueError(f"{access.username!r}: a login has a password, a device has its router's")
+    if access.password is not None:
+        if not access.password.isprintable() or not 0 < len(access.password.encode()) <= PASSWORD_OCTETS_MAX:
+            raise ValueError(f"not a password for {access.username!r}")
+        checks.append((PASSWORD, SET, access.password))
+    if access.sessions is not None:
+        if not 1 <= access.sessions <= SESSIONS_MAX:
+            raise ValueError(f"{access.sessions} sessions at once for {access.username!r}")
+        checks.append((SIMULTANEOUS_USE, SET, str(access.sessions)))
+    return checks
+
+
+def _replies(access: Access) -> list[Item]:
     if access.interim_seconds < INTERIM_SECONDS_MIN:
         raise ValueError(f"reports every {access.interim_seconds} s would drown the server")
     replies = [(INTERIM_INTERVAL, SET, str(access.interim_seconds))]
-    rate = rate_limit(access.upload_kbps, access.download_kbps)
-    if rate is not None:
+    if (rate := access.rate) is not None:
         replies.append((RATE_LIMIT, SET, rate))
-    quota = None
     if access.subscription_id is not None:
         replies.append((CLASS, SET, f"{CLASS_PREFIX}{access.subscription_id}"))
-        quota = (access.subscription_id, access.metered)
-    return UserRows(Counter([(EXPIRATION, SET, _epoch(access.expires_at))]), Counter(replies), quota)
+    for attribute, value in access.replies:
+        if not acceptable(attribute, value):
+            raise ValueError(f"not a reply for a router: {attribute[:40]} = {value[:80]!r}")
+        replies.append((attribute, ADD if attribute in SEVERAL else SET, value))
+    single = [attribute for attribute, op, _ in replies if op == SET]
+    if len(set(single)) < len(single) or len(set(replies)) < len(replies):
+        raise ValueError(f"{access.username!r} is told the same thing twice")
+    return replies
+
+
+def _user(access: Access) -> User:
+    if access.metered and access.subscription_id is None:
+        raise ValueError(f"{access.username!r} is metered, and nothing says on which subscription")
+    if access.blocked not in ("", "suspended"):
+        raise ValueError(f"no way to be blocked: {access.blocked[:20]!r}")
+    if not _LANGUAGE.fullmatch(access.language):
+        raise ValueError(f"no language: {access.language[:20]!r}")
+    if not _are_hours(access.hours):
+        raise ValueError(f"no access hours: {access.hours[:80]!r}")
+    try:
+        ZoneInfo(access.timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError(f"no time zone: {access.timezone[:40]!r}") from error
+    return (
+        access.tenant_id, access.service, access.subscription_id or NOBODYS, access.metered, access.language,
+        access.hours, access.timezone, access.redirects, access.blocked,
+    )  # fmt: skip
+
+
+def _are_hours(said: str) -> bool:
+    """Windows of the week: sorted, not touching, none of them empty."""
+    if not _HOURS.fullmatch(said):
+        return False
+    edges = [int(edge) for window in said.split(",") if said for edge in window.split("-")]
+    return all(one < two for one, two in pairwise(edges)) and (not edges or edges[-1] <= WEEK_MINUTES)
 
 
 def _epoch(moment: datetime | None) -> str:
@@ -184,32 +252,28 @@ def _differing(connection: Connection, wanted: dict[str, UserRows]) -> list[str]
 def _found(connection: Connection, usernames: list[str]) -> dict[str, UserRows]:
     checks: dict[str, Counter[Item]] = defaultdict(Counter)
     replies: dict[str, Counter[Item]] = defaultdict(Counter)
-    quotas: dict[str, tuple[int, bool]] = {}
+    users: dict[str, User] = {}
     for part in _parts(usernames):
-        for kind, name, attribute, op, value, subscription_id, metered in connection.execute(_FIND, {"names": part}):
-            if kind == "quota":
-                quotas[name] = (subscription_id, metered)
+        for kind, name, attribute, op, value, *user in connection.execute(_FIND, {"names": part}):
+            if kind == "user":
+                users[name] = tuple(user)
             else:
                 (checks if kind == "check" else replies)[name][attribute, op, value] += 1
     return {
-        name: UserRows(checks.get(name, Counter()), replies.get(name, Counter()), quotas.get(name))
-        for name in usernames
+        name: UserRows(checks.get(name, Counter()), replies.get(name, Counter()), users.get(name)) for name in usernames
     }
 
 
 def _write(connection: Connection, wanted: dict[str, UserRows]) -> None:
     """Claim the users in order, then replace what is there. Readers see the old rows or the new ones, never a mixture."""
+    nobody = _user(Access("", allowed=False))
     claims = [
-        {
-            "username": name,
-            "subscription_id": rows.quota[0] if rows.quota else 0,
-            "metered": bool(rows.quota and rows.quota[1]),
-        }
+        {"username": name, **dict(zip(_USER_COLUMNS, rows.user or nobody, strict=True))}
         for name, rows in wanted.items()
     ]
     connection.execute(_CLAIM, claims)
-    without_quota = [name for name, rows in wanted.items() if rows.quota is None]
-    for part in _parts(without_quota):
+    gone = [name for name, rows in wanted.items() if rows.user is None]
+    for part in _parts(gone):
         connection.execute(delete(radius_user).where(radius_user.c.username.in_(part)))
     for table, kind in ((radcheck, "checks"), (radreply, "replies")):
         for part in _parts(list(wanted)):

@@ -12,14 +12,19 @@ from core.catalog.actions import (
     reprice,
     withdraw,
 )
-from core.catalog.models import Package, PackagePrice
+from core.catalog.models import MAC, PPP, SERVICES, Package, PackagePrice
+from core.catalog.profile import Profile
 
 __all__ = [
+    "MAC",
+    "PPP",
+    "SERVICES",
     "BadPackage",
     "NotOnSale",
     "Package",
     "PackagePrice",
     "PriceChanged",
+    "Profile",
     "by_code",
     "on_sale",
     "package",

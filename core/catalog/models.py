@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, TenantOwned, pk
+from core.catalog.profile import Profile
+from core.db import Base, Stored, TenantOwned, pk
 from core.money import Money
+
+MAC, PPP = "mac", "ppp"
+SERVICES = (MAC, PPP)
+"""How a package lets people on: their devices (hotspot, DHCP), or a login (PPPoE)."""
 
 
 class Package(TenantOwned, Base):
-    """Time (`duration_seconds`) and maybe data (`quota_bytes`, None unlimited) at a speed, for a price."""
+    """Time (`duration_seconds`) and maybe data (`quota_bytes`, None unlimited) at a speed, for a price.
+
+    `device_limit` is how many of the customer's devices, or for `ppp` how many sessions in all, may be on at once.
+    """
 
     __tablename__ = "package"
     __table_args__ = (
@@ -32,6 +40,8 @@ class Package(TenantOwned, Base):
     upload_kbps: Mapped[int | None]
     download_kbps: Mapped[int | None]
     device_limit: Mapped[int] = mapped_column(default=1)
+    service: Mapped[str] = mapped_column(String(8), default=MAC, server_default=MAC)
+    profile: Mapped[Profile] = mapped_column(Stored(Profile), default=Profile(), server_default=text("'{}'"))
     position: Mapped[int] = mapped_column(default=0)
     published_at: Mapped[datetime]
     withdrawn_at: Mapped[datetime | None]

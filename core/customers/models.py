@@ -1,4 +1,4 @@
-"""Customer and device."""
+"""Customer, device and login."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, String, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, TenantOwned, pk
+from core.customers.extras import Extras
+from core.db import Base, Sealed, Stored, TenantOwned, pk
 
 _HELD = text("released_at IS NULL")
 
@@ -30,6 +31,8 @@ class Customer(TenantOwned, Base):
     """What they type as account number when paying to the Paybill by hand."""
     language: Mapped[str] = mapped_column(String(5))
     last_network: Mapped[str | None] = mapped_column(String(8))
+    auto_renews: Mapped[bool] = mapped_column(default=False, server_default=text("(false)"))
+    """What ends is bought again from the wallet, if that holds enough."""
     created_at: Mapped[datetime]
 
 
@@ -45,6 +48,7 @@ class Device(TenantOwned, Base):
     id: Mapped[pk]
     customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
     mac: Mapped[str] = mapped_column(String(17))
+    extras: Mapped[Extras] = mapped_column(Stored(Extras), default=Extras(), server_default=text("'{}'"))
     added_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
 
@@ -57,3 +61,19 @@ class Device(TenantOwned, Base):
     def randomised(self) -> bool:
         """A privacy address that may change one day (captive-portal.md §4): the locally administered bit."""
         return bool(int(self.mac[1], 16) & 2)
+
+
+class Login(TenantOwned, Base):
+    """A name and a password with which a customer's router dials in (PPPoE). The name never becomes anybody else's."""
+
+    __tablename__ = "login"
+    __table_args__ = (UniqueConstraint("tenant_id", "name"), Index("ix_login_customer", "customer_id"))
+
+    id: Mapped[pk]
+    customer_id: Mapped[int] = mapped_column(ForeignKey("customer.id"))
+    name: Mapped[str] = mapped_column(String(63))
+    password: Mapped[str] = mapped_column(Sealed())
+    """Made by us and reversible: CHAP and MS-CHAP need it so, and nobody's own password is ever asked for (radius.md §4.1)."""
+    extras: Mapped[Extras] = mapped_column(Stored(Extras), default=Extras(), server_default=text("'{}'"))
+    added_at: Mapped[datetime]
+    released_at: Mapped[datetime | None]

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from sqlalchemy import Row, bindparam, select, update
 
 from core import customers, messaging, tenants
+from core.catalog import Profile
 from core.phone import Msisdn
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
@@ -26,6 +27,8 @@ class Sold(Protocol):
     upload_kbps: int | None
     download_kbps: int | None
     device_limit: int
+    service: str
+    profile: Profile
 
 
 def _term(row: Subscription | Row[Any]) -> Term:
@@ -55,22 +58,24 @@ def grant(uow: UnitOfWork, *, customer_id: int, package: Sold, purchase_id: int)
     offer = Offer(package.id, package.duration_seconds, package.quota_bytes)
     stackable = [_term(row) for row in rows.values() if row.suspended_reason != "operator"]
     place = stack(stackable, offer, uow.now)
+    grace = timedelta(seconds=package.profile.grace_seconds)
     if isinstance(place, Begin):
         row = uow.add(
             Subscription(
                 customer_id=customer_id, package_id=package.id, starts_at=place.starts_at, ends_at=place.ends_at,
                 begun_at=uow.now if place.starts_at <= uow.now else None, quota_bytes=package.quota_bytes,
                 upload_kbps=package.upload_kbps, download_kbps=package.download_kbps, device_limit=package.device_limit,
+                service=package.service, profile=package.profile, slows=package.profile.slow is not None,
+                over_at=place.ends_at + grace,
             )
         )  # fmt: skip
     else:
         row = rows[place.term_id]
-        row.ends_at, row.quota_bytes = place.ends_at, place.quota_bytes
+        row.ends_at, row.over_at, row.quota_bytes = place.ends_at, place.ends_at + grace, place.quota_bytes
         if row.suspended_reason == "data_limit":
             row.suspended_at = row.suspended_reason = None
         for behind in place.behind:
-            rows[behind].starts_at += place.shift
-            rows[behind].ends_at += place.shift
+            rows[behind].shift(place.shift)
     uow.add(
         Grant(
             subscription_id=row.id, purchase_id=purchase_id, added_seconds=package.duration_seconds,
@@ -189,10 +194,9 @@ def start_due(uow: UnitOfWork, customer_id: int) -> Subscription | None:
         waiting = [row for row in rows if row.starts_at > uow.now and _usable(row)]
         if not waiting:
             return None
-        shift: timedelta = waiting[0].starts_at - uow.now
+        shift: timedelta = uow.now - waiting[0].starts_at
         for row in waiting:
-            row.starts_at -= shift
-            row.ends_at -= shift
+            row.shift(shift)
         current = waiting[0]
     if current.begun_at is None:
         current.begun_at = uow.now

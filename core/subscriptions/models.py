@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import ForeignKey, Index, String, text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, Id, TenantOwned, pk
+from core.catalog import MAC, Profile
+from core.db import Base, Id, Stored, TenantOwned, pk
 
 _OPEN = "closed_at IS NULL"
-_EXHAUSTED = "closed_at IS NULL AND suspended_at IS NULL AND used_bytes >= quota_bytes"
+_EXHAUSTED = "closed_at IS NULL AND suspended_at IS NULL AND slowed_at IS NULL AND used_bytes >= quota_bytes"
 _WAITING = "closed_at IS NULL AND begun_at IS NULL"
+_TO_REMIND = "closed_at IS NULL AND remind_at IS NOT NULL"
+_TO_RENEW = "closed_at IS NULL AND renew_at IS NOT NULL"
 
 
 class Subscription(TenantOwned, Base):
     """A stretch of access for one customer.
 
-    It runs from `starts_at` to `ends_at` while `used_bytes` is below `quota_bytes` (None: unlimited). `begun_at` is set
-    when its turn has come, `closed_at` when its time is over. `suspended_reason`: data_limit · operator.
+    It runs from `starts_at` to `ends_at` while `used_bytes` is below `quota_bytes` (None: unlimited), and after its end goes
+    on until `over_at`, which is later only with a period of grace. `begun_at` is set when its turn has come, `closed_at` when
+    it is over. `suspended_reason`: data_limit · operator. With fair use (`slows`) it is not suspended when its data is used up
+    but goes on slowly, since `slowed_at`. `service`, speeds and `profile` are those of the package when it was bought.
+    `remind_at` and `renew_at` are when the next reminder and the renewal from the wallet fall due.
     """
 
     __tablename__ = "subscription"
     __table_args__ = (
-        Index("ix_subscription_ends", "ends_at", postgresql_where=text(_OPEN), sqlite_where=text(_OPEN)),
+        Index("ix_subscription_over", "over_at", postgresql_where=text(_OPEN), sqlite_where=text(_OPEN)),
         Index("ix_subscription_exhausted", "id", postgresql_where=text(_EXHAUSTED), sqlite_where=text(_EXHAUSTED)),
         Index("ix_subscription_waiting", "starts_at", postgresql_where=text(_WAITING), sqlite_where=text(_WAITING)),
+        Index("ix_subscription_remind", "remind_at", postgresql_where=text(_TO_REMIND), sqlite_where=text(_TO_REMIND)),
+        Index("ix_subscription_renew", "renew_at", postgresql_where=text(_TO_RENEW), sqlite_where=text(_TO_RENEW)),
+        Index("ix_subscription_customer", "customer_id", "id"),
         Index("ix_subscription_customer_open", "customer_id", postgresql_where=text(_OPEN), sqlite_where=text(_OPEN)),
     )
 
@@ -40,9 +49,24 @@ class Subscription(TenantOwned, Base):
     upload_kbps: Mapped[int | None]
     download_kbps: Mapped[int | None]
     device_limit: Mapped[int] = mapped_column(default=1)
+    service: Mapped[str] = mapped_column(String(8), default=MAC, server_default=MAC)
+    profile: Mapped[Profile] = mapped_column(Stored(Profile), default=Profile(), server_default=text("'{}'"))
+    slows: Mapped[bool] = mapped_column(default=False, server_default=text("(false)"))
     suspended_at: Mapped[datetime | None]
     suspended_reason: Mapped[str | None] = mapped_column(String(12))
+    slowed_at: Mapped[datetime | None]
+    over_at: Mapped[datetime]
     closed_at: Mapped[datetime | None]
+    remind_at: Mapped[datetime | None]
+    renew_at: Mapped[datetime | None]
+
+    def shift(self, by: timedelta) -> None:
+        """Move it as a whole: it waits for something that has become longer or shorter."""
+        self.starts_at += by
+        self.ends_at += by
+        self.over_at += by
+        self.remind_at = self.remind_at and self.remind_at + by
+        self.renew_at = self.renew_at and self.renew_at + by
 
 
 class Grant(TenantOwned, Base):

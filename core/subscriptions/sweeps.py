@@ -48,7 +48,7 @@ def _mark(uow: UnitOfWork, ids: Any, **values: Any) -> dict[int, tuple[int, int]
 def close_ended(uow: UnitOfWork, limit: int = BATCH) -> int:
     """Close what has run out of time: reason noted, access taken back, one message unless something else goes on."""
     ended = _first(
-        uow, Subscription.closed_at.is_(None), Subscription.ends_at <= uow.now, by=Subscription.ends_at, limit=limit
+        uow, Subscription.closed_at.is_(None), Subscription.over_at <= uow.now, by=Subscription.over_at, limit=limit
     )
     marked = _mark(uow, ended, closed_at=uow.now)
     if marked:

@@ -162,7 +162,7 @@ def test_upload_is_said_first(upload_kbps: int | None, download_kbps: int | None
 def test_without_limits_there_is_no_rate_row(engine: Engine) -> None:
     RadiusRows(engine).apply([replace(PAID, upload_kbps=None, download_kbps=None, subscription_id=None, metered=False)])
     assert attributes(engine, radreply, PHONE) == [("Acct-Interim-Interval", ":=", "120")]
-    assert quota(engine, PHONE) is None
+    assert quota(engine, PHONE) == (0, False), "nobody is charged"
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,13 @@ Source: FreeRADIUS raddb/mods-config/sql/main/postgresql/schema.sql; radius.md Â
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    Connection,
     Date,
     Index,
     Integer,
@@ -18,6 +21,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    event,
     text,
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import INET
@@ -184,3 +188,23 @@ usage_day = Table(
 )
 """What was used, per name, subscription (0: nobody's) and day in the ISP's zone; added to with every accounting packet, so
 that no screen ever sums `radacct`."""
+
+FUNCTIONS = Path(__file__).parent / "data" / "duka_authorize.sql"
+"""Functions that FreeRADIUS calls, on PostgreSQL only. A revision that changes them runs this file again."""
+
+
+@event.listens_for(Base.metadata, "after_create")
+def _functions(_target: object, connection: Connection, **_options: object) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(FUNCTIONS.read_text("utf-8"))
+
+
+radius_log_file = Table(
+    "radius_log_file",
+    Base.metadata,
+    Column("server", Text, primary_key=True),
+    Column("name", Text, primary_key=True),
+    Column("position", BigInteger().with_variant(Integer, "sqlite"), nullable=False, server_default="0"),
+)
+"""How many octets of a FreeRADIUS log file are in `radpostauth` already; written in the transaction that inserts them, so
+that no line is there twice. `server` names one running FreeRADIUS, for there may be several."""

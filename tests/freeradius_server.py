@@ -1,0 +1,187 @@
+"""FreeRADIUS for real: ours (deploy/freeradius/), and Debian's with its stock SQL configuration as a yardstick.
+
+Plain context managers, for tests, the parity suite and benches. They listen on free loopback ports, write below a folder
+of their own, and are stopped by their process ids.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+
+from tests.services import START_ATTEMPTS_MAX, STOP_SECONDS_MAX, ServiceFailed, ServiceMissing, free_port
+
+ROOT = Path(__file__).parent.parent
+CONFIG = ROOT / "deploy" / "freeradius"
+STATUS_SECRET = "only-for-health-checks"
+START_SECONDS_MAX = 20
+
+
+def freeradius_program() -> str:
+    """The server's program. Raises `ServiceMissing`."""
+    for name in ("freeradius", "radiusd"):
+        for folder in (None, "/usr/sbin"):
+            if found := shutil.which(name, path=folder):
+                return found
+    raise ServiceMissing("FreeRADIUS was not found. Install it (Debian: apt install freeradius freeradius-postgresql)")
+
+
+def conninfo(database_url: str) -> str:
+    """A PostgreSQL URL as the keywords that libpq reads, without the password, for DUKA_FREERADIUS_DATABASE."""
+    url: URL = make_url(database_url)
+    parts = {"host": url.host, "port": url.port, "dbname": url.database, "user": url.username}
+    return " ".join(f"{name}={value}" for name, value in parts.items() if value)
+
+
+@dataclass
+class FreeRadius:
+    """One running FreeRADIUS, and (ours only) the collector beside it."""
+
+    config: Path
+    folder: Path
+    environment: dict[str, str]
+    host: str = "127.0.0.1"
+    auth_port: int = 0
+    acct_port: int = 0
+    status_port: int = 0
+    status_secret: str = STATUS_SECRET
+    collector_command: list[str] = field(default_factory=list)
+    process: subprocess.Popen[bytes] | None = None
+    collector: subprocess.Popen[bytes] | None = None
+
+    @property
+    def log_folder(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def run_folder(self) -> Path:
+        return self.folder / "run"
+
+    def start(self) -> None:
+        """Start what is not running, on the same ports as before if there were any. Raises `ServiceFailed`."""
+        if self.collector is None and self.collector_command:
+            self.start_collector()
+        if self.process is not None:
+            return
+        for attempt in range(START_ATTEMPTS_MAX):
+            self.auth_port = self.auth_port or free_port(socket.SOCK_DGRAM)
+            self.acct_port = self.acct_port or free_port(socket.SOCK_DGRAM)
+            self.status_port = self.status_port or free_port(socket.SOCK_DGRAM)
+            self._launch()
+            if self._ready():
+                return
+            self._end("process", signal.SIGKILL)
+            if attempt == START_ATTEMPTS_MAX - 1:
+                raise ServiceFailed(f"FreeRADIUS did not start: {self.words()[-1500:]}")
+            self.auth_port = self.acct_port = self.status_port = 0
+
+    def start_collector(self) -> None:
+        """Start the collector and wait until it has written the files of all routers there are."""
+        with (self.folder / "collector.out").open("ab") as output:
+            self.collector = subprocess.Popen(
+                self.collector_command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=output, stderr=output
+            )
+        ready, deadline = self.run_folder / "clients", time.monotonic() + START_SECONDS_MAX
+        while not ready.is_dir():
+            if self.collector.poll() is not None or time.monotonic() > deadline:
+                raise ServiceFailed(f"the collector did not start: {self.words()[-1500:]}")
+            time.sleep(0.02)
+
+    def _launch(self) -> None:
+        ports = {
+            "DUKA_FREERADIUS_AUTH_PORT": str(self.auth_port),
+            "DUKA_FREERADIUS_ACCT_PORT": str(self.acct_port),
+            "DUKA_FREERADIUS_STATUS_PORT": str(self.status_port),
+        }
+        with (self.folder / "freeradius.out").open("ab") as output:
+            self.process = subprocess.Popen(
+                [freeradius_program(), "-f", "-d", str(self.config)],
+                env={**os.environ, **self.environment, **ports},
+                stdout=output,
+                stderr=output,
+            )
+
+    def _ready(self) -> bool:
+        deadline = time.monotonic() + START_SECONDS_MAX
+        assert self.process is not None
+        while self.process.poll() is None and time.monotonic() < deadline:
+            if self.answers_status():
+                return True
+            time.sleep(0.05)
+        return False
+
+    def answers_status(self) -> bool:
+        """Whether it answers a Status-Server on its status port."""
+        asked = subprocess.run(
+            ["radclient", "-q", "-r", "1", "-t", "1", f"{self.host}:{self.status_port}", "status", self.status_secret],
+            input=b"Message-Authenticator = 0x00\n",
+            capture_output=True,
+            check=False,
+        )
+        return asked.returncode == 0
+
+    def stop(self) -> None:
+        """In order: the server, then the collector, which reads the log to its end."""
+        self._end("process", signal.SIGTERM)
+        self._end("collector", signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9 of the server; the collector goes on."""
+        self._end("process", signal.SIGKILL)
+
+    def _end(self, which: str, how: signal.Signals) -> None:
+        running: subprocess.Popen[bytes] | None = getattr(self, which)
+        if running is None:
+            return
+        with suppress(ProcessLookupError):
+            running.send_signal(how)
+        try:
+            running.wait(STOP_SECONDS_MAX)
+        except subprocess.TimeoutExpired:
+            running.kill()
+            running.wait()
+        setattr(self, which, None)
+
+    def words(self) -> str:
+        """Everything it has said so far."""
+        paths = [self.folder / "freeradius.out", self.folder / "collector.out", self.log_folder / "radius.log"]
+        return "\n".join(path.read_text(errors="replace") for path in paths if path.exists())
+
+
+@contextmanager
+def freeradius_server(database_url: str, folder: Path | None = None, *, collector: bool = True) -> Iterator[FreeRadius]:
+    """Our FreeRADIUS on this PostgreSQL database, running, with its collector. Everything it writes is below `folder`."""
+    with tempfile.TemporaryDirectory(prefix="duka-freeradius-", ignore_cleanup_errors=True) as own:
+        home = folder or Path(own)
+        for part in ("log", "run", "run/kept"):
+            (home / part).mkdir(parents=True, exist_ok=True)
+        environment = {
+            "DUKA_FREERADIUS_DATABASE": conninfo(database_url),
+            "DUKA_FREERADIUS_PASSWORD": make_url(database_url).password or "",
+            "DUKA_FREERADIUS_HOST": "127.0.0.1",
+            "DUKA_FREERADIUS_LOG": str(home / "log"),
+            "DUKA_FREERADIUS_RUN": str(home / "run"),
+            "DUKA_FREERADIUS_STATUS_SECRET": STATUS_SECRET,
+            "DUKA_DATABASE__URL": database_url,
+            "DUKA_SECRETS__KEY": "env:DUKA_TEST_KEY",
+            "DUKA_TEST_KEY": os.environ.get("DUKA_TEST_KEY", "0" * 43 + "="),
+        }
+        command = [sys.executable, "-m", "radius.collector", str(home / "run"), str(home / "log")] if collector else []
+        server = FreeRadius(CONFIG, home, environment, collector_command=command)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()

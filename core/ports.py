@@ -369,6 +369,39 @@ class Hotspot(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class RunningSession:
+    """A session as the tables of its router show it. `service`: hotspot · ppp · dhcp.
+
+    What a router does not show is empty or None: a hotspot no session id, PPP no time left and no sum of bytes. `rate` has
+    all parts of RouterOS' syntax, in bits; empty without a limit. `row_id` is good for the present visit only.
+    """
+
+    service: str
+    user: str
+    mac: str
+    address: str
+    session_id: str
+    uptime_seconds: int
+    seconds_left: int | None
+    limit_bytes_total: int | None
+    rate: str
+    address_lists: frozenset[str]
+    row_id: str
+
+
+class Sessions(Protocol):
+    """The running sessions of one router, of any service, over its API."""
+
+    def running(self, router: RouterAddress, service: str, user: str) -> list[RunningSession]:
+        """Those under one name (for `dhcp` a MAC), with the limits that stand in queues and address lists."""
+        ...
+
+    def end(self, router: RouterAddress, session: RunningSession) -> None:
+        """End one, and read back that it is gone. One that went by itself is fine. A PPP line dials again by itself."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class SessionRef:
     """A running session as its accounting named it (radius.md §3)."""
 
@@ -378,14 +411,17 @@ class SessionRef:
 
 
 class ChangeOfAuthorization(Protocol):
+    """Orders to a router about one session. `GatewayDown` when it stays silent; an ACK is not proof: read back."""
+
     def disconnect(self, router: RouterAddress, session: SessionRef) -> bool:
-        """Ask the router to end a session. False on NAK. An ACK is not proof: read back."""
+        """Ask the router to end a session. False on NAK."""
         ...
 
     def change(
-        self, router: RouterAddress, session: SessionRef, *, rate: str | None, session_timeout_seconds: int | None
-    ) -> bool:
-        """Send new limits to a running session. False on NAK."""
+        self, router: RouterAddress, session: SessionRef, *, rate: str | None, session_timeout_seconds: int | None,
+        further: Sequence[tuple[str, str]] = (),
+    ) -> bool:  # fmt: skip
+        """Send new limits to a running session. False on NAK. `further`: (attribute, value) that can be changed so."""
         ...
 
 
@@ -398,5 +434,6 @@ class World:
     access: AccessBackend
     hotspot: Hotspot
     coa: ChangeOfAuthorization
+    sessions: Sessions
     callback_urls: dict[str, str] = field(default_factory=dict)
     """By company: the address at which we want to be called back; `?p=<reference>` is appended per prompt."""

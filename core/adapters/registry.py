@@ -31,7 +31,11 @@ class Connections:
     @classmethod
     def open(cls, engine: Engine, redis_url: str, clock: Clock) -> Connections:
         return cls(
-            RedisTokens(redis_url), MikrotikHotspot(monotonic=clock.monotonic), RadiusRows(engine), RadiusCoA(), clock
+            RedisTokens(redis_url),
+            MikrotikHotspot(monotonic=clock.monotonic),
+            RadiusRows(engine),
+            RadiusCoA(monotonic=clock.monotonic),
+            clock,
         )
 
     def close(self) -> None:
@@ -48,6 +52,7 @@ def build_world(
         access=connections.access,
         hotspot=connections.hotspot,
         coa=connections.coa,
+        sessions=connections.hotspot,
         callback_urls=callback_urls,
     )
 

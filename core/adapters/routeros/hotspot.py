@@ -1,4 +1,4 @@
-"""The hotspot of a MikroTik router, over its API: the `Hotspot` port as routeros.md §3 says it must be done."""
+"""A MikroTik router over its API: the ports `Hotspot` and `Sessions` as routeros.md §3 and §4 say it must be done."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from core.adapters.routeros import health, sessions, setup, tables
+from core.adapters.routeros import health, running, sessions, setup, tables
 from core.adapters.routeros.lines import Lines
 from core.adapters.routeros.values import mac_address
 from core.adapters.routeros.wire import Patience
 from core.errors import GatewayRefused
-from core.ports import ActiveRow, HostRow, RouterAddress, RouterHealth
+from core.ports import ActiveRow, HostRow, RouterAddress, RouterHealth, RunningSession
 
 
 class MikrotikHotspot:
@@ -48,6 +48,16 @@ class MikrotikHotspot:
         """Devices that are on the network."""
         with self._lines.talk(router) as talk:
             return [tables.active_row(row) for row in tables.actives(talk)]
+
+    def running(self, router: RouterAddress, service: str, user: str) -> list[RunningSession]:
+        """The sessions under one name, of any service, with what queues and address lists say of them."""
+        with self._lines.talk(router) as talk:
+            return running.running(talk, service, user)
+
+    def end(self, router: RouterAddress, session: RunningSession) -> None:
+        """End one of them."""
+        with self._lines.talk(router) as talk:
+            running.end(talk, session)
 
     def probe(self, router: RouterAddress, now: datetime) -> RouterHealth:
         """What the router says about itself and what is wrong with its set-up (routeros.md §6)."""

@@ -24,9 +24,10 @@ def hosts(talk: Talk, mac: str = "") -> list[Row]:
     return [row for row in found if fits(talk.router, row)]
 
 
-def actives(talk: Talk, mac: str = "") -> list[Row]:
-    """Devices that are on the network, all or one."""
-    found = talk.rows(ACTIVE, ACTIVE_PROPERTIES, *([f"?mac-address={mac}"] if mac else []))
+def actives(talk: Talk, mac: str = "", user: str = "") -> list[Row]:
+    """Devices that are on the network: all, one, or those under one name."""
+    words = [f"?mac-address={mac}"] if mac else []
+    found = talk.rows(ACTIVE, ACTIVE_PROPERTIES, *words, *([f"?user={user}"] if user else []))
     return [row for row in found if fits(talk.router, row)]
 
 

@@ -46,6 +46,14 @@ class Digest(Task):
 
 
 @dataclass(frozen=True, slots=True)
+class Renew(Task):
+    """Buy what ends shortly again from its owner's wallet. Once per end."""
+
+    queue: ClassVar[str] = "money"
+    subscription_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncAccess(Task):
     """Write what this customer may do now into RADIUS, then let devices in or out."""
 
@@ -100,7 +108,8 @@ class SendMessage(Task):
 
 
 TASKS: dict[str, type[Task]] = {
-    kind.__name__: kind for kind in (PromptPayment, CheckPayment, Digest, SyncAccess, LogIn, LogOut, Probe, SendMessage)
+    kind.__name__: kind
+    for kind in (PromptPayment, CheckPayment, Digest, Renew, SyncAccess, LogIn, LogOut, Probe, SendMessage)
 }
 QUEUES = ("money", "network", "messages")
 

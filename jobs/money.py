@@ -1,4 +1,4 @@
-"""Jobs about money: ask for it, understand what a company says, ask the company when it says nothing."""
+"""Jobs about money: ask for it, understand what a company says, ask the company when it says nothing; renew from wallets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from core import inbox, payments, purchases, tenants
 from core.errors import GatewayDown, GatewayRefused, OutcomeUnknown
 from core.ports import ConfirmedByQuery, NotPaid, Outcome, Paid, Prompt, Prompted, StillOpen, UnreadableCallback, World
-from core.tasks import CheckPayment, Digest, PromptPayment
+from core.tasks import CheckPayment, Digest, PromptPayment, Renew
 from core.uow import UnitOfWork
 from jobs.job import Decision, Job, Verdict
 
@@ -149,4 +149,13 @@ class ChaseMoney(Job[CheckPayment, Question, Outcome]):
         return Verdict.DONE
 
 
-ALL = (AskForMoney(), Understand(), ChaseMoney())
+class BuyAgain(Job[Renew, None, None]):
+    """Renewal from the wallet: nothing to ask of the world, all of it is one transaction of ours."""
+
+    task = Renew
+
+    def read(self, uow: UnitOfWork, task: Renew) -> None:
+        purchases.renew(uow, task.subscription_id)
+
+
+ALL = (AskForMoney(), Understand(), ChaseMoney(), BuyAgain())

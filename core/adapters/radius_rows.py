@@ -37,8 +37,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from core.adapters.radius_values import SEVERAL, acceptable
 from core.errors import GatewayDown
-from core.ports import OPEN_SIDE, Access, rate_limit
+from core.ports import Access
 from core.radius_tables import radcheck, radius_user, radreply
+from core.rates import OPEN_SIDE, rate_limit
 
 __all__ = ["NEVER_EPOCH", "OPEN_SIDE", "USERNAMES_PER_STATEMENT", "RadiusRows", "rate_limit"]
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from core.ports import Burst, Speed
+from core.rates import Burst, Speed
 
 Name = Annotated[str, Field(pattern=r"^[!-~]([ -~]{0,61}[!-~])?$")]
 """Something that has this name on the routers: a pool, a profile, a list."""

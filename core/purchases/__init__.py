@@ -17,6 +17,7 @@ from core.purchases.actions import (
     purchase,
 )
 from core.purchases.models import Purchase
+from core.purchases.renewal import renew
 
 __all__ = [
     "NoWayToPay",
@@ -34,4 +35,5 @@ __all__ = [
     "not_paid",
     "prompt_refused",
     "purchase",
+    "renew",
 ]

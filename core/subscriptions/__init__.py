@@ -1,20 +1,32 @@
 """Time and data that were paid for."""
 
 from core.subscriptions.actions import (
+    all_due,
     exhaust,
     grant,
+    latest,
     left,
     live,
+    renew_by_itself,
     resume,
     running,
     start_due,
     subscription,
     suspend,
+    suspensions,
     use,
 )
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
-from core.subscriptions.sweeps import BATCH, begin_waiting, close_ended, suspend_exhausted
+from core.subscriptions.sweeps import (
+    BATCH,
+    begin_waiting,
+    close_ended,
+    remind,
+    renewals_due,
+    slow_down,
+    suspend_exhausted,
+)
 
 __all__ = [
     "BATCH",
@@ -22,17 +34,24 @@ __all__ = [
     "Left",
     "Subscription",
     "Suspension",
+    "all_due",
     "begin_waiting",
     "close_ended",
     "exhaust",
     "grant",
+    "latest",
     "left",
     "live",
+    "remind",
+    "renew_by_itself",
+    "renewals_due",
     "resume",
     "running",
+    "slow_down",
     "start_due",
     "subscription",
     "suspend",
     "suspend_exhausted",
+    "suspensions",
     "use",
 ]

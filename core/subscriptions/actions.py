@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from sqlalchemy import Row, bindparam, select, update
 
 from core import customers, messaging, tenants
-from core.catalog import Profile
+from core.catalog import MAC, SERVICES, Profile
+from core.customers import Customer
 from core.phone import Msisdn
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
-from core.subscriptions.rules import Begin, Left, Offer, Term, remaining, stack
+from core.subscriptions.rules import Begin, Left, Offer, Term, first_reminder, remaining, stack
 from core.tasks import SyncAccess
 from core.uow import OWN_TENANT, UnitOfWork
+
+RENEWED_BEFORE = timedelta(minutes=5)
+"""Renewal from the wallet comes so early that nobody is off for a moment."""
 
 
 class Sold(Protocol):
@@ -31,14 +35,16 @@ class Sold(Protocol):
     profile: Profile
 
 
-def _term(row: Subscription | Row[Any]) -> Term:
+def _term(row: Subscription | Row[Any], *, slow_counts: bool = True) -> Term:
+    usable = _usable(row) and (slow_counts or row.slowed_at is None)
     return Term(
-        row.id, row.package_id, row.starts_at, row.ends_at, row.quota_bytes, row.used_bytes, usable=_usable(row)
+        row.id, row.package_id, row.starts_at, row.ends_at, row.quota_bytes, row.used_bytes, usable, row.over_at
     )  # fmt: skip
 
 
 def _usable(row: Subscription | Row[Any]) -> bool:
-    return row.suspended_at is None and not (row.quota_bytes is not None and row.used_bytes >= row.quota_bytes)
+    """Does it let anybody in? With fair use it does when its data is used up."""
+    return row.suspended_at is None and (row.slows or row.quota_bytes is None or row.used_bytes < row.quota_bytes)
 
 
 _GRANTED = (
@@ -54,28 +60,29 @@ def grant(uow: UnitOfWork, *, customer_id: int, package: Sold, purchase_id: int)
     known = uow.find(_GRANTED, purchase=purchase_id).one_or_none()
     if known is not None:
         return known
-    rows = {row.id: row for row in live(uow, customer_id, lock=True)}
+    rows = {row.id: row for row in live(uow, customer_id, lock=True) if row.service == package.service}
     offer = Offer(package.id, package.duration_seconds, package.quota_bytes)
-    stackable = [_term(row) for row in rows.values() if row.suspended_reason != "operator"]
+    stackable = [_term(row, slow_counts=False) for row in rows.values() if row.suspended_reason != "operator"]
     place = stack(stackable, offer, uow.now)
-    grace = timedelta(seconds=package.profile.grace_seconds)
     if isinstance(place, Begin):
-        row = uow.add(
-            Subscription(
-                customer_id=customer_id, package_id=package.id, starts_at=place.starts_at, ends_at=place.ends_at,
-                begun_at=uow.now if place.starts_at <= uow.now else None, quota_bytes=package.quota_bytes,
-                upload_kbps=package.upload_kbps, download_kbps=package.download_kbps, device_limit=package.device_limit,
-                service=package.service, profile=package.profile, slows=package.profile.slow is not None,
-                over_at=place.ends_at + grace,
-            )
+        row = Subscription(
+            customer_id=customer_id, package_id=package.id, starts_at=place.starts_at,
+            begun_at=uow.now if place.starts_at <= uow.now else None, quota_bytes=package.quota_bytes,
+            upload_kbps=package.upload_kbps, download_kbps=package.download_kbps, device_limit=package.device_limit,
+            service=package.service, profile=package.profile, slows=package.profile.slow is not None,
         )  # fmt: skip
     else:
         row = rows[place.term_id]
-        row.ends_at, row.over_at, row.quota_bytes = place.ends_at, place.ends_at + grace, place.quota_bytes
+        row.quota_bytes = place.quota_bytes
+        if row.slowed_at is not None:
+            row.slowed_at = None
+            row.quota_bytes = package.quota_bytes and row.used_bytes + package.quota_bytes
         if row.suspended_reason == "data_limit":
             row.suspended_at = row.suspended_reason = None
         for behind in place.behind:
             rows[behind].shift(place.shift)
+    _ends(uow, row, place.ends_at, timedelta(seconds=package.duration_seconds))
+    uow.add(row)
     uow.add(
         Grant(
             subscription_id=row.id, purchase_id=purchase_id, added_seconds=package.duration_seconds,
@@ -85,6 +92,13 @@ def grant(uow: UnitOfWork, *, customer_id: int, package: Sold, purchase_id: int)
     uow.record("subscription.granted", row, purchase=purchase_id)
     uow.later(SyncAccess(customer_id))
     return row
+
+
+def _ends(uow: UnitOfWork, row: Subscription, ends_at: datetime, bought: timedelta) -> None:
+    """Its end is new, and with it when its owner is reminded, and when it is renewed for those who wish so."""
+    row.ends_at, row.over_at = ends_at, ends_at + timedelta(seconds=row.profile.grace_seconds)
+    row.remind_at = first_reminder(bought, ends_at, row.over_at)
+    row.renew_at = ends_at - RENEWED_BEFORE if customers.customer(uow, row.customer_id).auto_renews else None
 
 
 @customers_may
@@ -97,7 +111,7 @@ _RUNNING = (
     select(Subscription)
     .where(
         Subscription.tenant_id == OWN_TENANT, Subscription.customer_id == bindparam("customer"),
-        Subscription.closed_at.is_(None), Subscription.ends_at > bindparam("now"),
+        Subscription.closed_at.is_(None), Subscription.over_at > bindparam("now"),
     )
     .order_by(Subscription.starts_at, Subscription.id)
 )  # fmt: skip
@@ -106,29 +120,59 @@ _RUNNING_LOCKED = _RUNNING.with_for_update().execution_options(populate_existing
 
 @customers_may
 def live(uow: UnitOfWork, customer_id: int, *, lock: bool = False) -> Sequence[Subscription]:
-    """Everything of this customer whose time is not over, in the order it runs."""
+    """Everything of this customer that is not over (time of grace included), in the order it runs."""
     return uow.find(_RUNNING_LOCKED if lock else _RUNNING, customer=customer_id, now=uow.now).all()
 
 
 @customers_may
-def running(uow: UnitOfWork, customer_id: int) -> Subscription | None:
-    """What lets this customer onto the network now, if anything."""
-    return next((row for row in live(uow, customer_id) if row.starts_at <= uow.now and _usable(row)), None)
+def running(uow: UnitOfWork, customer_id: int, service: str = MAC) -> Subscription | None:
+    """What lets this customer onto the network now, if anything: their devices, or with `ppp` their login."""
+    return _current([row for row in live(uow, customer_id) if row.service == service], uow.now)
+
+
+def _current(rows: Sequence[Subscription], now: datetime) -> Subscription | None:
+    """Of what has begun and is usable: what has time left before what is in grace, full speed before slow, older first."""
+    begun = [row for row in rows if row.starts_at <= now and _usable(row)]
+    return min(begun, key=lambda row: (row.ends_at <= now, row.slowed_at is not None, row.starts_at), default=None)
+
+
+_LATEST = (
+    select(Subscription)
+    .where(
+        Subscription.tenant_id == OWN_TENANT, Subscription.customer_id == bindparam("customer"),
+        Subscription.service == bindparam("service"), Subscription.begun_at.is_not(None),
+    )
+    .order_by(Subscription.id.desc())
+    .limit(1)
+)  # fmt: skip
+
+
+@system_only
+def latest(uow: UnitOfWork, customer_id: int, service: str) -> Subscription | None:
+    """What this customer had last of this service, ended or not: for saying why they are not let in."""
+    return uow.find(_LATEST, customer=customer_id, service=service).one_or_none()
 
 
 _LIVE = select(
     Subscription.id, Subscription.package_id, Subscription.starts_at, Subscription.ends_at, Subscription.quota_bytes,
-    Subscription.used_bytes, Subscription.suspended_at,
+    Subscription.used_bytes, Subscription.suspended_at, Subscription.slowed_at, Subscription.slows, Subscription.over_at,
+    Subscription.service,
 ).where(
     Subscription.tenant_id == OWN_TENANT, Subscription.customer_id == bindparam("customer"),
-    Subscription.closed_at.is_(None), Subscription.ends_at > bindparam("now"),
+    Subscription.closed_at.is_(None), Subscription.over_at > bindparam("now"),
 )  # fmt: skip
 
 
 @customers_may
-def left(uow: UnitOfWork, customer_id: int) -> Left:
-    """Time and data this customer still has."""
-    return remaining([_term(row) for row in uow.run(_LIVE, customer=customer_id, now=uow.now)], uow.now)
+def left(uow: UnitOfWork, customer_id: int, service: str | None = None) -> Left:
+    """Time and data this customer still has: of one service, or without it of their devices, failing that of their login."""
+    rows = uow.run(_LIVE, customer=customer_id, now=uow.now).all()
+    for wanted in SERVICES if service is None else (service,):
+        for slow_counts in (False, True):
+            terms = [_term(row, slow_counts=slow_counts) for row in rows if row.service == wanted]
+            if (has := remaining(terms, uow.now)).ends_at is not None:
+                return has
+    return remaining([], uow.now)
 
 
 @system_only
@@ -144,16 +188,26 @@ def use(uow: UnitOfWork, subscription_id: int, used_bytes: int) -> None:
 
 @system_only
 def exhaust(uow: UnitOfWork, row: Subscription) -> bool:
-    """Its data is used up: suspended with `data_limit`, once; what waits behind it starts now. False if it was no news."""
-    if row.suspended_at is not None or row.quota_bytes is None or row.used_bytes < row.quota_bytes:
+    """Its data is used up: suspended with `data_limit`, or slowed down with fair use, once; what waits behind it starts now.
+
+    False if it was no news.
+    """
+    stopped = row.suspended_at is not None or row.slowed_at is not None
+    if stopped or row.quota_bytes is None or row.used_bytes < row.quota_bytes:
         return False
-    _cut(uow, row, "data_limit")
-    if start_due(uow, row.customer_id) is None:
+    if row.slows:
+        row.slowed_at = uow.now
+        uow.record("subscription.slowed", row)
+        uow.later(SyncAccess(row.customer_id))
+    else:
+        _cut(uow, row, "data_limit")
+    goes_on = start_due(uow, row.customer_id, row.service)
+    if goes_on is None or goes_on is row:
         who = customers.customer(uow, row.customer_id)
-        dial = tenants.settings_of(uow).dial
         messaging.notify(
-            uow, ending_key(row.id, row.quota_bytes), Msisdn(who.msisdn), who.language, "ended_data", dial=dial
-        )
+            uow, ending_key(row.id, row.quota_bytes), Msisdn(who.msisdn), who.language,
+            "slowed" if row.slows else "ended_data", dial=tenants.settings_of(uow).dial,
+        )  # fmt: skip
     return True
 
 
@@ -186,20 +240,51 @@ def _cut(uow: UnitOfWork, row: Subscription, reason: str) -> None:
 
 
 @system_only
-def start_due(uow: UnitOfWork, customer_id: int) -> Subscription | None:
-    """Begin what waits when nothing usable runs: pulled forward, with all of its time. Returns what runs now."""
+def start_due(uow: UnitOfWork, customer_id: int, service: str = MAC) -> Subscription | None:
+    """Begin what waits when nothing of its service runs at full speed: pulled forward, with all of its time. Returns what runs."""
+    return all_due(uow, customer_id).get(service)
+
+
+@system_only
+def all_due(uow: UnitOfWork, customer_id: int) -> dict[str, Subscription]:
+    """The same for every service this customer has: what runs now."""
     rows = live(uow, customer_id, lock=True)
-    current = next((row for row in rows if row.starts_at <= uow.now and _usable(row)), None)
-    if current is None:
-        waiting = [row for row in rows if row.starts_at > uow.now and _usable(row)]
-        if not waiting:
-            return None
+    due = {name: _due(uow, [row for row in rows if row.service == name]) for name in SERVICES}
+    return {name: row for name, row in due.items() if row is not None}
+
+
+def _due(uow: UnitOfWork, rows: Sequence[Subscription]) -> Subscription | None:
+    current = _current(rows, uow.now)
+    waiting = [row for row in rows if row.starts_at > uow.now and _usable(row)]
+    if waiting and (current is None or current.slowed_at is not None or current.ends_at <= uow.now):
         shift: timedelta = uow.now - waiting[0].starts_at
         for row in waiting:
             row.shift(shift)
         current = waiting[0]
-    if current.begun_at is None:
+    if current is not None and current.begun_at is None:
         current.begun_at = uow.now
         uow.record("subscription.begun", current)
-        uow.later(SyncAccess(customer_id))
+        uow.later(SyncAccess(current.customer_id))
     return current
+
+
+@customers_may
+def renew_by_itself(uow: UnitOfWork, who: Customer, *, wanted: bool) -> None:
+    """Buy what ends again from the wallet, from now on, or no longer. Only what the wallet covers is ever bought."""
+    if who.auto_renews == wanted:
+        return
+    who.auto_renews = wanted
+    for row in live(uow, who.id, lock=True):
+        row.renew_at = row.ends_at - RENEWED_BEFORE if wanted and row.ends_at > uow.now else None
+    uow.record("customer.auto_renews", who, wanted=wanted)
+
+
+@requires(Can.SEE_CUSTOMERS)
+def suspensions(uow: UnitOfWork, customer_id: int, limit: int = 20) -> Sequence[Suspension]:
+    """When and why this customer was cut off, newest first."""
+    return uow.session.scalars(
+        select(Suspension)
+        .where(Suspension.customer_id == customer_id)
+        .order_by(Suspension.at.desc(), Suspension.id.desc())
+        .limit(limit)
+    ).all()

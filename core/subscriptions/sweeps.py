@@ -8,16 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, String, cast, insert, literal, or_, select, update
+from sqlalchemy import BigInteger, ColumnElement, String, cast, extract, insert, literal, or_, select, update
 from sqlalchemy.orm import aliased
 
 from core import outbox
 from core.customers import Customer
 from core.db import Instant, among
-from core.messaging import bulk
+from core.messaging import OptOut, bulk
 from core.roles import system_only
 from core.subscriptions.models import Subscription, Suspension
-from core.tasks import SyncAccess
+from core.subscriptions.rules import reminder
+from core.tasks import Renew, SyncAccess
 from core.tenants import Tenant, TenantSettings
 from core.uow import UnitOfWork
 
@@ -58,19 +59,92 @@ def close_ended(uow: UnitOfWork, limit: int = BATCH) -> int:
     return len(marked)
 
 
+_EXHAUSTED = (
+    Subscription.closed_at.is_(None), Subscription.suspended_at.is_(None), Subscription.slowed_at.is_(None),
+    Subscription.used_bytes >= Subscription.quota_bytes,
+)  # fmt: skip
+_EVERYONE = Subscription.id.is_not(None)
+_EXHAUSTED_KEY = literal("exhausted:") + cast(Subscription.id, String) + ":" + cast(Subscription.quota_bytes, String)
+
+
 @system_only
 def suspend_exhausted(uow: UnitOfWork, limit: int = BATCH) -> int:
     """The net under accounting: suspend whoever has used up the data and was not noticed at once."""
-    exhausted = _first(
-        uow, Subscription.closed_at.is_(None), Subscription.suspended_at.is_(None),
-        Subscription.used_bytes >= Subscription.quota_bytes, by=Subscription.id, limit=limit,
-    )  # fmt: skip
+    exhausted = _first(uow, *_EXHAUSTED, Subscription.slows.is_(False), by=Subscription.id, limit=limit)
     marked = _mark(uow, exhausted, suspended_at=uow.now, suspended_reason="data_limit")
     if marked:
-        everyone = Subscription.id.is_not(None)
-        key = literal("exhausted:") + cast(Subscription.id, String) + ":" + cast(Subscription.quota_bytes, String)
-        _cut(uow, list(marked), everyone, "data_limit")
-        _tell(uow, marked, everyone, "ended_data", key)
+        _cut(uow, list(marked), _EVERYONE, "data_limit")
+        _tell(uow, marked, _EVERYONE, "ended_data", _EXHAUSTED_KEY)
+    return len(marked)
+
+
+@system_only
+def slow_down(uow: UnitOfWork, limit: int = BATCH) -> int:
+    """The same net for fair use: whoever has used up the data goes on slowly."""
+    exhausted = _first(uow, *_EXHAUSTED, Subscription.slows.is_(True), by=Subscription.id, limit=limit)
+    marked = _mark(uow, exhausted, slowed_at=uow.now)
+    if marked:
+        _promise_sync(uow, _chosen(uow, list(marked)))
+        _tell(uow, marked, _EVERYONE, "slowed", _EXHAUSTED_KEY)
+    return len(marked)
+
+
+@system_only
+def remind(uow: UnitOfWork, limit: int = BATCH) -> int:
+    """Say that time ends soon: a day before, two hours before, and at the end to those who have a period of grace.
+
+    Once each per end; not to who has more time waiting, is suspended, or wants to hear nothing that is not asked for.
+    """
+    due = (
+        select(
+            Subscription.id,
+            Subscription.tenant_id,
+            Subscription.customer_id,
+            Subscription.ends_at,
+            Subscription.over_at,
+        )
+        .where(Subscription.closed_at.is_(None), Subscription.remind_at <= uow.now)
+        .order_by(Subscription.remind_at)
+        .limit(limit)
+    )
+    if uow.session.get_bind().dialect.name == "postgresql":
+        due = due.with_for_update(skip_locked=True)
+    found = uow.session.execute(due).all()
+    told: dict[str, dict[int, tuple[int, int]]] = {}
+    following = []
+    for row in found:
+        words, next_at = reminder(row.ends_at, row.over_at, uow.now)
+        following.append({"id": row.id, "remind_at": next_at})
+        if words is not None:
+            told.setdefault(words, {})[row.id] = (row.tenant_id, row.customer_id)
+    if following:
+        uow.session.execute(update(Subscription), following)
+    end = cast(cast(extract("epoch", Subscription.ends_at), BigInteger), String)
+    for words, marked in told.items():
+        key = literal(f"remind:{words}:") + cast(Subscription.id, String) + ":" + end
+        _tell(uow, marked, Subscription.suspended_at.is_(None) & _WANTS_TO_HEAR, f"reminder_{words}", key)
+    return len(found)
+
+
+_WANTS_TO_HEAR = ~(
+    select(OptOut.id)
+    .where(OptOut.tenant_id == Subscription.tenant_id, OptOut.msisdn == Customer.msisdn)
+    .correlate(Subscription, Customer)
+    .exists()
+)
+
+
+@system_only
+def renewals_due(uow: UnitOfWork, limit: int = BATCH) -> int:
+    """Promise to buy again, from the wallet, what ends shortly and whose owner wishes so."""
+    due = _first(
+        uow, Subscription.closed_at.is_(None), Subscription.renew_at <= uow.now, by=Subscription.renew_at, limit=limit
+    )
+    marked = _mark(uow, due, renew_at=None)
+    if marked:
+        which = select(Subscription.tenant_id, Subscription.id).where(_chosen(uow, list(marked)))
+        outbox.promise_each(uow.session, Renew, which, uow.now)
+        uow.promised_now = True
     return len(marked)
 
 
@@ -126,9 +200,12 @@ def _tell(
         select(following.id)
         .where(
             following.customer_id == Subscription.customer_id,
+            following.service == Subscription.service,
+            following.id != Subscription.id,
             following.closed_at.is_(None),
             following.suspended_at.is_(None),
-            following.ends_at > uow.now,
+            following.over_at > uow.now,
+            following.ends_at > Subscription.ends_at,
             or_(following.quota_bytes.is_(None), following.used_bytes < following.quota_bytes),
         )
         .exists()

@@ -1,12 +1,15 @@
-"""`python -m bench.radius_load`: a router that asks as fast as it is answered, in a process of its own.
+"""`python -m bench.radius_load`: routers that ask, in a process of its own. A job (JSON) in, what was seen (JSON) out.
 
-Reads a job (JSON) from standard input; writes how many were answered how, and in what time, to standard output.
+Everything dear is done before or after the clock runs: packets are built before, answers are verified after. In between,
+datagrams go out and come in many at a time (sendmmsg, recvmmsg), so that the processor is left to the server. Packets are
+due at given moments (open loop; delay counts from the moment a packet was due) or as soon as fewer than `window` are on
+their way (closed loop). What is not answered is sent again as RouterOS does, byte by byte the same.
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
+import ctypes
+import ctypes.util
 import json
 import os
 import select
@@ -14,90 +17,315 @@ import socket
 import struct
 import sys
 import time
+from array import array
 from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-WINDOW = 32
-"""How many questions are on their way at once."""
-SILENCE_SECONDS_MAX = 5.0
-USER_NAME, USER_PASSWORD, CALLING_STATION, NAS_IDENTIFIER = 1, 2, 31, 32
-STATUS_TYPE, INPUT_OCTETS, OUTPUT_OCTETS, SESSION_ID, SESSION_TIME, SIGNATURE = 40, 42, 43, 44, 46, 80
-ACCESS_REQUEST, ACCOUNTING_REQUEST, INTERIM = 1, 4, 3
-NAMES = {2: "accepted", 3: "rejected", 5: "accounted"}
+from bench.measure import percentile
+from bench.radius_wire import INTERIM, START, STOP, access_request, accounting_request, is_genuine
+
+BATCH = 64
+ANSWER_BYTES_MAX = 1024
+HEADER_BYTES = 64
+"""sizeof(struct mmsghdr) where pointers have 64 bits."""
+LOOK_SECONDS = 0.05
+FOREVER = 1e9
+INTERIMS = 8
+AT_ONCE = 2048
+"""How many sessions the accounting mix has going at any time."""
+_LIBC = ctypes.CDLL(ctypes.util.find_library("c"), use_errno=True)
 
 
-def attribute(kind: int, value: bytes) -> bytes:
-    return bytes([kind, len(value) + 2]) + value
+@dataclass
+class Router:
+    """A router on loopback, with a few sockets because each has 256 numbers only."""
+
+    address: str
+    secret: bytes
+    password: bytes
+
+    @property
+    def nas(self) -> bytes:
+        return socket.inet_aton(self.address)
 
 
-def access_request(identifier: int, secret: bytes, mac: str, password: bytes) -> bytes:
-    """A MAC login by PAP, signed."""
-    authenticator = os.urandom(16)
-    padded = password.ljust(-(-len(password) // 16) * 16, b"\0")
-    hidden, last = b"", authenticator
-    for start in range(0, len(padded), 16):
-        pad = hashlib.md5(secret + last, usedforsecurity=False).digest()
-        last = bytes(a ^ b for a, b in zip(padded[start : start + 16], pad, strict=True))
-        hidden += last
-    body = (
-        attribute(USER_NAME, mac.encode()) + attribute(USER_PASSWORD, hidden) + attribute(CALLING_STATION, mac.encode())
-        + attribute(NAS_IDENTIFIER, b"market")
-    )  # fmt: skip
-    head = struct.pack("!BBH", ACCESS_REQUEST, identifier, 20 + len(body) + 18) + authenticator
-    signature = hmac.digest(secret, head + body + attribute(SIGNATURE, bytes(16)), "md5")
-    return head + body + attribute(SIGNATURE, signature)
+class Packets:
+    """What will be sent, laid out in memory as the kernel wants it."""
+
+    def __init__(self, routers: list[Router], sockets_each: int) -> None:
+        self.routers, self.sockets_each = routers, sockets_each
+        self.blob = bytearray()
+        self.offsets = array("L", [0])
+        self.socket_of = array("H")
+        self.due = array("d")
+        self._next = [0] * (len(routers) * sockets_each)
+
+    def __len__(self) -> int:
+        return len(self.socket_of)
+
+    def number(self, sock: int) -> int:
+        """The next identifier of this socket."""
+        self._next[sock] = (self._next[sock] + 1) % 256
+        return self._next[sock]
+
+    def add(self, raw: bytes, sock: int, due: float = 0.0) -> None:
+        self.blob += raw
+        self.offsets.append(len(self.blob))
+        self.socket_of.append(sock)
+        self.due.append(due)
+
+    def raw(self, index: int) -> bytes:
+        return bytes(self.blob[self.offsets[index] : self.offsets[index + 1]])
+
+    def router_of(self, index: int) -> Router:
+        return self.routers[self.socket_of[index] // self.sockets_each]
+
+    def headers(self) -> tuple[bytearray, bytearray]:
+        """An iovec and an mmsghdr per packet. Both must live as long as they are used."""
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.blob))
+        vectors, headers = bytearray(16 * len(self)), bytearray(HEADER_BYTES * len(self))
+        vector_base = ctypes.addressof(ctypes.c_char.from_buffer(vectors))
+        for index in range(len(self)):
+            start, end = self.offsets[index], self.offsets[index + 1]
+            struct.pack_into("QQ", vectors, 16 * index, base + start, end - start)
+            struct.pack_into("QQQQ", headers, HEADER_BYTES * index, 0, 0, vector_base + 16 * index, 1)
+        return vectors, headers
 
 
-def accounting_request(identifier: int, secret: bytes, mac: str, number: int, tick: int) -> bytes:
-    """An interim report of a session whose totals have grown."""
-    numbers = ((STATUS_TYPE, INTERIM), (INPUT_OCTETS, tick * 1000), (OUTPUT_OCTETS, tick * 9000), (SESSION_TIME, tick))
-    body = (
-        attribute(USER_NAME, mac.encode()) + attribute(CALLING_STATION, mac.encode())
-        + attribute(SESSION_ID, f"8010{number:04x}".encode())
-        + b"".join(attribute(kind, struct.pack("!I", value)) for kind, value in numbers)
-    )  # fmt: skip
-    head = struct.pack("!BBH", ACCOUNTING_REQUEST, identifier, 20 + len(body))
-    return head + hashlib.md5(head + bytes(16) + body + secret, usedforsecurity=False).digest() + body
+class Inbox:
+    """Room for a batch of answers, reused."""
+
+    def __init__(self) -> None:
+        self.room = bytearray(BATCH * ANSWER_BYTES_MAX)
+        base = ctypes.addressof(ctypes.c_char.from_buffer(self.room))
+        self._vectors, self.headers = bytearray(16 * BATCH), bytearray(HEADER_BYTES * BATCH)
+        vector_base = ctypes.addressof(ctypes.c_char.from_buffer(self._vectors))
+        for index in range(BATCH):
+            struct.pack_into("QQ", self._vectors, 16 * index, base + index * ANSWER_BYTES_MAX, ANSWER_BYTES_MAX)
+            struct.pack_into("QQQQ", self.headers, HEADER_BYTES * index, 0, 0, vector_base + 16 * index, 1)
+        self._at = ctypes.c_void_p(ctypes.addressof(ctypes.c_char.from_buffer(self.headers)))
+
+    def take(self, descriptor: int) -> Iterator[bytes]:
+        """What has come in on this socket, at most BATCH."""
+        count = _LIBC.recvmmsg(descriptor, self._at, BATCH, socket.MSG_DONTWAIT, None)
+        for index in range(max(count, 0)):
+            start = index * ANSWER_BYTES_MAX
+            length = int.from_bytes(self.headers[HEADER_BYTES * index + 56 : HEADER_BYTES * index + 60], sys.byteorder)
+            yield bytes(self.room[start : start + length])
+
+
+class Load:
+    """One run: what is on its way, what came back, and how long it took."""
+
+    def __init__(self, packets: Packets, port: int, window: int, again: float, give_up: float) -> None:
+        self.packets, self.window, self.again, self.give_up = packets, window, again, give_up
+        self.closed = not any(packets.due)
+        """Nothing but the window decides when a packet is sent, and its delay counts from then."""
+        self.sockets = [
+            _connected(router.address, port) for router in packets.routers for _ in range(packets.sockets_each)
+        ]
+        self.descriptors = [each.fileno() for each in self.sockets]
+        self.which = {descriptor: sock for sock, descriptor in enumerate(self.descriptors)}
+        self.on_the_way: dict[int, float] = {}
+        self.first_sent: dict[int, float] = {}
+        """Of packets that were sent again."""
+        self.holder = [-1] * (256 * len(self.sockets))
+        """Which packet has a socket's number now."""
+        self.took = array("d", [-1.0]) * len(packets)
+        self.answers: list[tuple[int, bytes]] = []
+        self.sent_again = self.late = self.next = 0
+        self._keep = packets.headers()
+        self._headers_at = ctypes.addressof(ctypes.c_char.from_buffer(self._keep[1]))
+
+    def run(self) -> float:
+        """Send everything and wait for the answers; seconds from the first packet to the last answer."""
+        poll = select.epoll()
+        for descriptor in self.descriptors:
+            poll.register(descriptor, select.EPOLLIN)
+        inbox, count = Inbox(), len(self.packets)
+        started = self.started = time.perf_counter()
+        look_at = last = started
+        while self.next < count or self.on_the_way:
+            self._send()
+            now = time.perf_counter()
+            for descriptor, _ in poll.poll(self._pause(now)):
+                now = time.perf_counter()
+                for answer in inbox.take(descriptor):
+                    last = self._arrived(self.which[descriptor], answer, now)
+            if now >= look_at:
+                look_at = now + LOOK_SECONDS
+                self._send_again(now)
+                if now - last > self.give_up:
+                    break
+        poll.close()
+        return last - started
+
+    def _pause(self, now: float) -> float:
+        if self.next >= len(self.packets) or len(self.on_the_way) >= self.window:
+            return LOOK_SECONDS
+        return min(max(self.started + self.packets.due[self.next] - now, 0.0005), LOOK_SECONDS)
+
+    def _send(self) -> None:
+        packets, count = self.packets, len(self.packets)
+        while self.next < count and len(self.on_the_way) < self.window:
+            now = time.perf_counter()
+            first, sock = self.next, packets.socket_of[self.next]
+            most = min(first + BATCH, count, first + self.window - len(self.on_the_way))
+            end = first
+            while end < most and packets.socket_of[end] == sock and self.started + packets.due[end] <= now:
+                place = sock * 256 + packets.blob[packets.offsets[end] + 1]
+                if self.holder[place] >= 0:
+                    break
+                self.holder[place] = end
+                end += 1
+            if end == first:
+                return
+            at = ctypes.c_void_p(self._headers_at + HEADER_BYTES * first)
+            _LIBC.sendmmsg(
+                self.descriptors[sock], at, end - first, 0
+            )  # what the kernel has no room for is lost, as on a line
+            for index in range(first, end):
+                self.on_the_way[index] = now
+            self.next = end
+
+    def _arrived(self, sock: int, answer: bytes, now: float) -> float:
+        place = sock * 256 + answer[1]
+        index = self.holder[place]
+        if index < 0:
+            self.late += 1
+            return now
+        self.holder[place] = -1
+        sent = self.on_the_way.pop(index)
+        begun = self.first_sent.pop(index, sent) if self.closed else self.started + self.packets.due[index]
+        self.took[index] = now - begun
+        self.answers.append((index, answer))
+        return now
+
+    def _send_again(self, now: float) -> None:
+        for index, sent in list(self.on_the_way.items()):
+            if now - sent < self.again:
+                continue
+            self.first_sent.setdefault(index, sent)
+            self.on_the_way[index] = now
+            self.sent_again += 1
+            try:
+                self.sockets[self.packets.socket_of[index]].send(self.packets.raw(index))
+            except OSError:
+                continue  # nobody listens now; again later
+
+    def close(self) -> None:
+        for each in self.sockets:
+            each.close()
+
+
+def _connected(address: str, port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * 1024 * 1024)
+    made.bind((address, 0))
+    made.connect(("127.0.0.1", port))
+    made.setblocking(False)
+    return made
+
+
+# ---- what is asked -----------------------------------------------------------------------------------------------------
+
+
+def mac(number: int) -> bytes:
+    """The n-th device, as `bench.shop.mac` writes it."""
+    digits = b"02005E%06X" % number
+    return b":".join(digits[at : at + 2] for at in range(0, 12, 2))
+
+
+def logins(packets: Packets, devices: list[int], dues: list[float]) -> None:
+    """Each of these devices logs in once, at its moment; neighbours use one router."""
+    sockets = len(packets.routers) * packets.sockets_each
+    noise = os.urandom(16 * len(devices))
+    for index, (device, due) in enumerate(zip(devices, dues, strict=True)):
+        sock = index // BATCH % sockets
+        router = packets.routers[sock // packets.sockets_each]
+        raw = access_request(
+            packets.number(sock),
+            noise[16 * index : 16 * index + 16],
+            router.secret,
+            mac(device),
+            router.password,
+            router.nas,
+        )
+        packets.add(raw, sock, due)
+
+
+def reports(packets: Packets, first_device: int, count: int, rate: float, boot: int) -> None:
+    """Start, eight interim updates and Stop of session after session, staggered: the mix is 1:8:1 at any time.
+
+    A session's next report comes AT_ONCE packets later, so the one before has been answered.
+    """
+    sockets = len(packets.routers) * packets.sockets_each
+    phases = [-(slot % (INTERIMS + 2)) for slot in range(AT_ONCE)]
+    device = [first_device + slot for slot in range(AT_ONCE)]
+    fresh = first_device + AT_ONCE
+    while len(packets) < count:
+        for slot in range(AT_ONCE):
+            phase, phases[slot] = phases[slot], phases[slot] + 1
+            if phase < 0:
+                continue
+            sock = slot // BATCH % sockets
+            router = packets.routers[sock // packets.sockets_each]
+            status = START if phase == 0 else STOP if phase > INTERIMS else INTERIM
+            totals = (1_000_000 * phase, 9_000_000 * phase, 300 * phase)
+            raw = accounting_request(
+                packets.number(sock), router.secret, status, mac(device[slot]), b"%02x%06x" % (boot % 256, device[slot]),
+                b"duka:%d" % (device[slot] + 1), totals, router.nas,
+            )  # fmt: skip
+            packets.add(raw, sock, len(packets) / rate if rate else 0.0)
+            if status == STOP:
+                phases[slot], device[slot], fresh = 0, fresh, fresh + 1
+
+
+def build(job: dict[str, Any]) -> Packets:
+    """The packets of a job."""
+    routers = [Router(each["address"], each["secret"].encode(), each["password"].encode()) for each in job["routers"]]
+    packets = Packets(routers, job.get("sockets", 4))
+    rate = float(job.get("rate", 0.0))
+    if job["kind"] == "accounting":
+        reports(packets, job["first"], job["count"], rate, job.get("boot", 0x80))
+        return packets
+    waves = job.get("waves") or [[job["first"], job["count"], 0.0]]
+    devices = [first + n for first, count, _ in waves for n in range(count)]
+    dues = [at + (n / rate if rate else 0.0) for _, count, at in waves for n in range(count)]
+    order = sorted(range(len(devices)), key=dues.__getitem__)
+    logins(packets, [devices[n] for n in order], [dues[n] for n in order])
+    return packets
 
 
 def play(job: dict[str, Any]) -> dict[str, Any]:
-    """Ask for `seconds`."""
-    secret, password, macs = job["secret"].encode(), job["password"].encode(), job["macs"]
-    wire = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    wire.bind(("127.0.0.1", 0))
-    wire.connect(("127.0.0.1", job["port"]))
-    answered: Counter[str] = Counter()
-    took_ms: list[float] = []
-    sent_at: dict[int, float] = {}
-    asked = 0
-
-    def ask(identifier: int) -> None:
-        nonlocal asked
-        mac = macs[asked % len(macs)]
-        if job["kind"] == "auth":
-            packet = access_request(identifier, secret, mac, password)
+    """Play a job; verify every answer."""
+    packets = build(job)
+    load = Load(packets, job["port"], job.get("window", 256), job.get("again", 1.1), job.get("give_up", 10.0))
+    if job.get("wait"):  # ready: the one who asked says when
+        print("ready", flush=True)
+        sys.stdin.readline()
+    before = time.process_time()
+    seconds = load.run()
+    cpu = time.process_time() - before
+    load.close()
+    codes: Counter[int] = Counter()
+    forged = 0
+    for index, answer in load.answers:
+        if is_genuine(answer, packets.raw(index), packets.router_of(index).secret):
+            codes[answer[0]] += 1
         else:
-            packet = accounting_request(identifier, secret, mac, asked % len(macs), 1 + asked // len(macs))
-        asked += 1
-        sent_at[identifier] = time.perf_counter()
-        wire.send(packet)
-
-    started = time.perf_counter()
-    fresh = 0
-    for fresh in range(WINDOW):
-        ask(fresh)
-    while sent_at:
-        if not select.select([wire], [], [], SILENCE_SECONDS_MAX)[0]:
-            raise TimeoutError(f"{len(sent_at)} packets were not answered")
-        answer = wire.recv(4096)
-        now = time.perf_counter()
-        took_ms.append((now - sent_at.pop(answer[1])) * 1000)
-        answered[NAMES.get(answer[0], str(answer[0]))] += 1
-        if now - started < job["seconds"]:
-            fresh = (fresh + 1) % 256
-            ask(fresh)
-    return {"seconds": time.perf_counter() - started, "answered": answered, "took_ms": took_ms}
+            forged += 1
+    took = [1000 * each for each in load.took if each >= 0]
+    points = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
+    return {
+        "asked": len(packets), "answered": len(took), "seconds": seconds, "rate": len(took) / max(seconds, 1e-9),
+        "codes": {str(code): count for code, count in codes.items()}, "forged": forged, "sent_again": load.sent_again,
+        "late": load.late, "cpu_seconds": cpu,
+        "ms": {name: percentile(took, share) for name, share in points.items()} if took else {},
+    }  # fmt: skip
 
 
 if __name__ == "__main__":
-    json.dump(play(json.load(sys.stdin)), sys.stdout)
+    json.dump(play(json.loads(sys.stdin.readline())), sys.stdout)

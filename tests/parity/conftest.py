@@ -6,15 +6,20 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from core import config
 from tests import services
 from tests.parity.cases import TABLE
-from tests.parity.world import Outcome, World, embedded, open_world
+from tests.parity.stories import STORIES
+from tests.parity.telling import tell_all
+from tests.parity.world import Endpoint, World, embedded, open_world
 
-Answers = dict[str, Outcome]
+SERVERS = {"embedded": embedded}
+FAILURES = (AssertionError, OSError, RuntimeError, SQLAlchemyError)
 
 
 @pytest.fixture(scope="package")
@@ -46,17 +51,34 @@ def worlds(
         yield world
 
 
+class Once:
+    """What a server on a kind of database gave, asked for once; a failure to ask is one, too."""
+
+    def __init__(self, worlds: Callable[[str], World], play: Callable[[World, Endpoint], dict[str, Any]]) -> None:
+        self._worlds, self._play = worlds, play
+        self._known: dict[tuple[str, str], dict[str, Any] | Exception] = {}
+
+    def __call__(self, server: str, kind: str) -> dict[str, Any]:
+        if (server, kind) not in self._known:
+            try:
+                world = self._worlds(kind)
+                with SERVERS[server](world) as endpoint:
+                    self._known[server, kind] = self._play(world, endpoint)
+            except FAILURES as error:
+                self._known[server, kind] = error
+        known = self._known[server, kind]
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+
 @pytest.fixture(scope="package")
-def answers(worlds: Callable[[str], World]) -> Callable[[str, str], Answers]:
+def answers(worlds: Callable[[str], World]) -> Once:
     """What a server on a kind of database answered to the whole table."""
-    known: dict[tuple[str, str], Answers] = {}
-    servers = {"embedded": embedded}
+    return Once(worlds, lambda world, endpoint: world.play(endpoint, TABLE))
 
-    def of(server: str, kind: str) -> Answers:
-        if (server, kind) not in known:
-            world = worlds(kind)
-            with servers[server](world) as endpoint:
-                known[server, kind] = world.play(endpoint, TABLE)
-        return known[server, kind]
 
-    return of
+@pytest.fixture(scope="package")
+def stories(worlds: Callable[[str], World]) -> Once:
+    """What a server on a kind of database knew after each story."""
+    return Once(worlds, lambda world, endpoint: tell_all(world, [endpoint], STORIES))

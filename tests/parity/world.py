@@ -118,7 +118,7 @@ class World:
                 insert(Subscription).values(
                     id=subscription_id, tenant_id=self.tenant_ids[rows.isp], customer_id=self.customer_ids[rows.isp],
                     package_id=self.package_ids[rows.isp], starts_at=now, begun_at=now,
-                    ends_at=now + timedelta(days=FREE_DAYS), quota_bytes=rows.quota, used_bytes=rows.used, device_limit=1,
+                    ends_at=now + timedelta(days=FREE_DAYS), over_at=now + timedelta(days=FREE_DAYS), quota_bytes=rows.quota, used_bytes=rows.used, device_limit=1,
                 )
             )  # fmt: skip
         if rows.user:
@@ -132,13 +132,24 @@ class World:
 
     # ---- asking ------------------------------------------------------------------------------------------------------
 
-    def greet(self, server: Endpoint) -> None:
+    def end_sessions(self) -> None:
+        """What a story left open is closed, so that no later boot of a router closes it."""
+        with self.app.engine.begin() as connection:
+            connection.execute(
+                update(radacct).where(radacct.c.acctstoptime.is_(None)).values(acctstoptime=datetime.now(UTC))
+            )
+
+    def greet(self, server: Endpoint, *, accounting: bool = False) -> None:
         """Every router is known to the server before anything is measured by the second."""
         with self._sockets() as sockets:
             for router in (each for each in ROUTERS if each.registered):
                 greeting = Ask(user="nobody", how="ppp", router=router, signed=False)
                 raw, secret = packet_for(Case("greeting", Silence()), greeting, bytes(16), 0)
-                answer = wire.ask(sockets(router), server.auth_port, raw, secret, KNOWN_SECONDS_MAX, 0.3)
+                port = server.auth_port
+                if accounting:
+                    secret, port = router.secret.encode(), server.acct_port
+                    raw = wire.request(wire.ACCOUNTING_REQUEST, [("Acct-Status-Type", 7)], secret, signed=False)
+                answer = wire.ask(sockets(router), port, raw, secret, KNOWN_SECONDS_MAX, 0.3)
                 assert answer is not None, f"{server.name} does not answer {router.name} at {router.address}"
 
     def play(self, server: Endpoint, table: tuple[Case, ...]) -> dict[str, Outcome]:
@@ -179,6 +190,7 @@ class World:
         """The log is written a moment after the answers: wait for the last of them."""
         server.settle()
         wanted = sum(bool(getattr(case.gets, "log", "x")) and not isinstance(case.gets, Silence) for case in table)
+        by_user = {str(case.fill("{key}")): table_name(case) for case in table}
         by_key = {str(case.fill("{key}")): outcomes[case.name] for case in table}
 
         def arrived() -> bool:
@@ -188,9 +200,7 @@ class World:
                 outcome.log = []
             for row in rows:
                 if row.calledstationid in by_key:
-                    by_key[row.calledstationid].log.append(
-                        f"{row.reply}{' with a password' if getattr(row, 'pass') else ''}"
-                    )
+                    by_key[row.calledstationid].log.append(_line(row, by_user[row.calledstationid]))
             return sum(bool(outcome.log) for outcome in by_key.values()) >= wanted
 
         try:
@@ -238,6 +248,21 @@ def _late(own: socket.socket, raw: bytes, secret: bytes) -> wire.Reply | None:
         return None
     except wire.NotTheServer:
         return wire.Reply("an answer that cannot be verified", (), b"", False)
+
+
+def table_name(case: Case) -> str | None:
+    """Under which name the log must speak of a request; None for a name that has to be cut or cleaned first."""
+    name = str(case.fill(case.ask.user or ""))
+    plain = name.isprintable() and len(name) <= 60 and name == name.strip()
+    return f"{name}{'@' + REALM if case.ask.router.isp else ''}" if plain else None
+
+
+def _line(row: Any, username: str | None) -> str:
+    """A line of the log; with whatever should not be in it."""
+    wrong = [" (a password is kept)"] if getattr(row, "pass") else []
+    if username is not None and row.username != username:
+        wrong.append(f" (about {row.username!r})")
+    return f"{row.reply}{''.join(wrong)}"
 
 
 def _spelt(hours: str | Spelling, now: datetime) -> str:

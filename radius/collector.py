@@ -15,14 +15,14 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
 
 import structlog
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
@@ -30,15 +30,18 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import logs, network
 from core.app import App, open_app
 from core.config import ConfigError
-from core.network import NasClient
-from core.radius_tables import radius_log_file, radpostauth
+from core.network import Knock, LogLine, NasClient
+from core.radius_tables import radius_log_file
 from core.texts import one_line
 from core.uow import UnitOfWork
+from radius.notes import Throttle
 
 ROUTERS_EVERY_SECONDS = 0.4
 """How old a router's file may be; FreeRADIUS looks at its date once a second."""
 LOG_EVERY_SECONDS = 0.25
 BATCH_BYTES = 256 * 1024
+LOG_EVERYDAY_AGAIN = timedelta(minutes=10)
+KNOCK_AGAIN = timedelta(seconds=30)
 KEPT_SECONDS = 3 * 3600
 """A log file is one hour's; it is removed when it was read to its end and nobody has written to it for so long."""
 LOGGED_LENGTH_MAX = 64
@@ -48,7 +51,13 @@ ROUTERS, ROUTERS_IPV6 = "clients", "clients6"
 
 _ESCAPED = re.compile(r"=([0-9A-Fa-f]{2})")
 _FIELDS = 9
-_EVERYDAY = {"not_paid", "expired", "data_used_up"}
+EVERYDAY = {"not_paid", "expired", "data_used_up"}
+_UNPROVED = {
+    "repeated_attribute", "bad_mac_form", "forged", "wrong_service", "unknown_name", "no_password", "wrong_password",
+    "unknown_user", "undecided",
+}  # fmt: skip
+"""Rejects of somebody who has not proved to be the device they name."""
+_MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)
 
 log = structlog.get_logger()
 
@@ -71,6 +80,11 @@ class Answer:
         """As `radpostauth` says it."""
         kind = "Access-Accept" if self.accepted else "Access-Reject"
         return f"{kind} ({self.reason})" if self.reason else kind
+
+    @property
+    def waits(self) -> bool:
+        """A device that is what it says, and is not let in, or into a walled network only."""
+        return bool(self.reason) and self.reason not in _UNPROVED and bool(_MAC.fullmatch(self.username))
 
 
 def read_line(line: bytes) -> Answer | None:
@@ -115,9 +129,12 @@ class RouterFiles:
 
     def keep(self, routers: Iterable[NasClient]) -> bool:
         """Make the folders say exactly this. True when something was changed."""
-        wanted = {
-            (ROUTERS_IPV6 if ":" in client.address else ROUTERS, client.address): _client(client) for client in routers
-        }
+        wanted: dict[tuple[str, str], str] = {}
+        for client in routers:
+            try:
+                wanted[ROUTERS_IPV6 if ":" in client.address else ROUTERS, client.address] = _client(client)
+            except ValueError as error:
+                log.error("radius.router_left_out", router_id=client.router_id, error=str(error))
         changed = False
         for folder in (ROUTERS, ROUTERS_IPV6):
             (self._folder / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
@@ -151,8 +168,15 @@ def _client(client: NasClient) -> str:
 
 
 def _quoted(secret: str) -> str:
-    escaped = secret.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+    """Between quotes FreeRADIUS takes everything as it stands, but for the quote itself, which has a backslash before it.
+
+    Raises ValueError for a secret that cannot be written so.
+    """
+    for quote, expanded in (("'", ()), ('"', ("${", "$ENV{"))):
+        ends = secret.endswith("\\") or f"\\{quote}" in secret
+        if secret and not ends and secret.isprintable() and not any(each in secret for each in expanded):
+            return quote + secret.replace(quote, f"\\{quote}") + quote
+    raise ValueError("FreeRADIUS cannot be told this secret")
 
 
 class Collector:
@@ -166,7 +190,7 @@ class Collector:
         self._stop = threading.Event()
         self._routers: dict[str, NasClient] = {}
         self._positions: dict[str, int] | None = None
-        self._last: dict[tuple[str, ...], datetime] = {}
+        self._throttle = Throttle()
         self._held_up = False
 
     def run(self) -> None:
@@ -189,10 +213,9 @@ class Collector:
             self._try(self.routers_once)
             self._stop.wait(ROUTERS_EVERY_SECONDS)
 
-    def _try(self, what: object) -> bool:
-        assert callable(what)
+    def _try(self, what: Callable[[], bool]) -> bool:
         try:
-            done = bool(what())
+            done = what()
         except (SQLAlchemyError, OSError) as error:
             if not self._held_up:
                 log.error("radius.collector_held_up", error=type(error).__name__)
@@ -271,22 +294,41 @@ class Collector:
             )
         )
 
-    def _put(self, uow: UnitOfWork, answers: list[Answer]) -> None:
-        rows = [
-            {
-                "username": one_line(answer.username, LOGGED_LENGTH_MAX), "pass": "", "reply": answer.reply,
-                "calledstationid": one_line(answer.called_station, LOGGED_LENGTH_MAX),
-                "callingstationid": one_line(answer.calling_station, LOGGED_LENGTH_MAX),
-                "authdate": answer.at, "class": answer.klass,
-            }
-            for answer in self._worth_a_row(answers)
-        ]  # fmt: skip
-        if rows:
-            uow.session.execute(insert(radpostauth), rows)
+    def _put(self, uow: UnitOfWork, answers: Iterable[Answer]) -> None:
+        lines: list[LogLine] = []
+        knocks: list[Knock] = []
+        for answer in answers:
+            router = self._routers.get(answer.nas_address)
+            if self._worth_a_line(answer):
+                lines.append(_line(answer, router))
+            if (
+                router is not None
+                and answer.waits
+                and self._throttle.passes(answer.at, KNOCK_AGAIN, answer.nas_address, answer.username)
+            ):
+                knocks.append(Knock(router.router_id, answer.username, answer.at))
+        network.log_logins(uow, lines)
+        network.knocked(uow, knocks)
 
-    def _worth_a_row(self, answers: Iterable[Answer]) -> Iterator[Answer]:
-        """Every answer, but the everyday reject of a waiting device only once in a while."""
-        yield from answers
+    def _worth_a_line(self, answer: Answer) -> bool:
+        """Every answer but the everyday reject of a waiting device, which FreeRADIUS repeats every half minute."""
+        if answer.accepted or answer.reason not in EVERYDAY:
+            return True
+        return self._throttle.passes(
+            answer.at, LOG_EVERYDAY_AGAIN, answer.nas_address, answer.username, answer.calling_station, answer.reason
+        )
+
+
+def _line(answer: Answer, router: NasClient | None) -> LogLine:
+    name = one_line(answer.username, LOGGED_LENGTH_MAX)
+    return LogLine(
+        f"{name}@{router.realm}" if router is not None and router.realm else name,
+        answer.reply,
+        one_line(answer.called_station, LOGGED_LENGTH_MAX),
+        one_line(answer.calling_station, LOGGED_LENGTH_MAX),
+        answer.at,
+        answer.klass,
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -7,6 +7,7 @@ of their own, and are stopped by their process ids.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,12 +20,17 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psycopg
+from cryptography.fernet import Fernet
 from sqlalchemy.engine import URL, make_url
 
 from tests.services import START_ATTEMPTS_MAX, STOP_SECONDS_MAX, ServiceFailed, ServiceMissing, free_port
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "deploy" / "freeradius"
+STOCK = Path("/etc/freeradius/3.0")
+STOCK_SQL = STOCK / "mods-config" / "sql" / "main" / "postgresql"
+STOCK_SECRET = "testing123"
 STATUS_SECRET = "only-for-health-checks"
 START_SECONDS_MAX = 20
 
@@ -57,6 +63,8 @@ class FreeRadius:
     acct_port: int = 0
     status_port: int = 0
     status_secret: str = STATUS_SECRET
+    secret: str = ""
+    """Of the one client that Debian's own configuration knows; ours has those of the tables."""
     collector_command: list[str] = field(default_factory=list)
     process: subprocess.Popen[bytes] | None = None
     collector: subprocess.Popen[bytes] | None = None
@@ -83,7 +91,7 @@ class FreeRadius:
             if self._ready():
                 return
             self._end("process", signal.SIGKILL)
-            if attempt == START_ATTEMPTS_MAX - 1:
+            if attempt == START_ATTEMPTS_MAX - 1 or self.config != CONFIG:
                 raise ServiceFailed(f"FreeRADIUS did not start: {self.words()[-1500:]}")
             self.auth_port = self.acct_port = self.status_port = 0
 
@@ -161,13 +169,12 @@ class FreeRadius:
 
 
 @contextmanager
-def freeradius_server(database_url: str, folder: Path | None = None, *, collector: bool = True) -> Iterator[FreeRadius]:
+def freeradius_server(
+    database_url: str, folder: Path | None = None, *, collector: bool = True, environment: dict[str, str] | None = None
+) -> Iterator[FreeRadius]:
     """Our FreeRADIUS on this PostgreSQL database, running, with its collector. Everything it writes is below `folder`."""
-    with tempfile.TemporaryDirectory(prefix="duka-freeradius-", ignore_cleanup_errors=True) as own:
-        home = folder or Path(own)
-        for part in ("log", "run", "run/kept"):
-            (home / part).mkdir(parents=True, exist_ok=True)
-        environment = {
+    with _home(folder) as home:
+        settings = {
             "DUKA_FREERADIUS_DATABASE": conninfo(database_url),
             "DUKA_FREERADIUS_PASSWORD": make_url(database_url).password or "",
             "DUKA_FREERADIUS_HOST": "127.0.0.1",
@@ -175,13 +182,96 @@ def freeradius_server(database_url: str, folder: Path | None = None, *, collecto
             "DUKA_FREERADIUS_RUN": str(home / "run"),
             "DUKA_FREERADIUS_STATUS_SECRET": STATUS_SECRET,
             "DUKA_DATABASE__URL": database_url,
-            "DUKA_SECRETS__KEY": "env:DUKA_TEST_KEY",
-            "DUKA_TEST_KEY": os.environ.get("DUKA_TEST_KEY", "0" * 43 + "="),
+            "DUKA_SECRETS__KEY": "env:DUKA_FREERADIUS_TEST_KEY",
+            "DUKA_FREERADIUS_TEST_KEY": Fernet.generate_key().decode(),
+            **(environment or {}),
         }
         command = [sys.executable, "-m", "radius.collector", str(home / "run"), str(home / "log")] if collector else []
-        server = FreeRadius(CONFIG, home, environment, collector_command=command)
+        server = FreeRadius(CONFIG, home, settings, collector_command=command)
         try:
             server.start()
             yield server
         finally:
             server.stop()
+
+
+# ---- the yardstick -----------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def stock_server(database_url: str, folder: Path | None = None) -> Iterator[FreeRadius]:
+    """Debian's FreeRADIUS as its package is: groups read, `radpostauth` written, accounting by its own queries.
+
+    Its configuration is copied, its SQL module switched on, and nothing changed but where things are: connection, ports,
+    folders. Its own schema is put into the empty database at `database_url`. Asked from 127.0.0.1 with `secret`.
+    """
+    if not STOCK.is_dir():
+        raise ServiceMissing(f"{STOCK} was not found. Install Debian's freeradius and freeradius-postgresql")
+    with _home(folder) as home:
+        url = make_url(database_url)
+        config = home / "raddb"
+        shutil.copytree(STOCK, config, symlinks=True)
+        with psycopg.connect(url.set(drivername="postgresql").render_as_string(hide_password=False)) as connection:
+            connection.execute((STOCK_SQL / "schema.sql").read_bytes())
+        server = FreeRadius(
+            config, home, {}, auth_port=free_port(socket.SOCK_DGRAM), acct_port=free_port(socket.SOCK_DGRAM),
+            status_secret=STOCK_SECRET, secret=STOCK_SECRET,
+        )  # fmt: skip
+        server.status_port = server.auth_port
+        _adapt_stock(config, home, url, server)
+        try:
+            server.start()
+            yield server
+        finally:
+            server.stop()
+
+
+def _adapt_stock(config: Path, home: Path, url: URL, server: FreeRadius) -> None:
+    (config / "mods-enabled" / "sql").symlink_to("../mods-available/sql")
+    _edit(
+        config / "mods-available" / "sql",
+        (r'^\tdialect = "sqlite"', '\tdialect = "postgresql"'),
+        (r'^\tdriver = "rlm_sql_null"', '\tdriver = "rlm_sql_postgresql"'),
+        (
+            r'^\tradius_db = "radius"',
+            f'\tserver = "{url.host}"\n\tport = {url.port}\n\tlogin = "{url.username}"\n'
+            f'\tpassword = "{url.password or ""}"\n\tradius_db = "{url.database}"',
+        ),
+    )
+    _edit(
+        config / "radiusd.conf",
+        (r"^logdir = .*", f"logdir = {home / 'log'}"),
+        (r"^raddbdir = .*", f"raddbdir = {config}"),
+        (r"^run_dir = .*", f"run_dir = {home / 'run'}"),
+        (r"^\t(user|group) = freerad", ""),
+    )
+    site = config / "sites-available" / "default"
+    _edit(
+        site,
+        (r"(?ms)^listen \{\n(?:(?!^\}).)*?^\tipv6addr = ::.*?^\}", ""),
+        (r"^\tipaddr = \*", "\tipaddr = 127.0.0.1"),
+    )
+    text = site.read_text()
+    for port in (server.auth_port, server.acct_port):
+        text = text.replace("\n\tport = 0\n", f"\n\tport = {port}\n", 1)
+    site.write_text(text)
+    _edit(config / "sites-available" / "inner-tunnel", (r"port = 18120", f"port = {free_port(socket.SOCK_DGRAM)}"))
+
+
+def _edit(path: Path, *changes: tuple[str, str]) -> None:
+    """Each pattern must be there: a package that looks different is noticed."""
+    text = path.read_text()
+    for pattern, replacement in changes:
+        text, count = re.subn(pattern, lambda _found, words=replacement: words, text, flags=re.MULTILINE)
+        if not count:
+            raise ServiceFailed(f"{path.name} of the package is not as expected: nothing like {pattern!r}")
+    path.write_text(text)
+
+
+@contextmanager
+def _home(folder: Path | None) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="duka-freeradius-", ignore_cleanup_errors=True) as own:
+        home = folder or Path(own)
+        for part in ("log", "run", "run/kept"):
+            (home / part).mkdir(parents=True, exist_ok=True)
+        yield home

@@ -92,7 +92,7 @@ radacct = Table(
     Column("framedinterfaceid", Text),
     Column("delegatedipv6prefix", _Address),
     Column("class", Text),
-    UniqueConstraint("acctuniqueid", name="uq_radacct_acctuniqueid"),
+    UniqueConstraint("acctuniqueid", "acctstoptime", name="uq_radacct_session", postgresql_nulls_not_distinct=True),
     Index(
         "ix_radacct_open_username",
         "username",
@@ -107,6 +107,8 @@ radacct = Table(
     ),
     Index("ix_radacct_username_start", "username", "acctstarttime"),
 )
+"""Stock. On PostgreSQL it has partitions by month of the stop, and one for open sessions (decision 0011). Rows are found by
+`acctuniqueid` and `acctstoptime`, which every partition has in one index; `radacctid` only counts."""
 
 radpostauth = Table(
     "radpostauth",

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 BATCHES_MAX = 50
 """A sweep that has found this many full batches lets the others have their turn; it comes again at once."""
-STALE_INTERVAL_SECONDS = 300
 KEPT_PROMISES = timedelta(days=7)
 SIGHTINGS = timedelta(days=1)
 
@@ -65,7 +64,7 @@ SWEEPS = [
     Every(30, "remind", in_batches(subscriptions.remind, subscriptions.BATCH)),
     Every(30, "chase", once(payments.chase)),
     Every(30, "probe", once(network.probe_all)),
-    Every(60, "stale", once(lambda uow: network.close_silent(uow, STALE_INTERVAL_SECONDS))),
+    Every(60, "stale", in_batches(network.close_silent, network.STALE_BATCH)),
     Every(300, "drift", once(network.heal)),
     Every(3600, "prune", prune),
 ]

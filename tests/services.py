@@ -26,11 +26,11 @@ from uuid import uuid4
 import psycopg
 import redis
 from psycopg import sql
-from sqlalchemy import create_engine
 from sqlalchemy.engine import make_url
 
 import core
-from core.db import Base
+from core import migrations
+from core.db import Base, make_engine
 
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 10
@@ -351,6 +351,9 @@ def create_tables(url: str) -> None:
             import_module(f"core.{module.name}")
         elif module.ispkg and (Path(core.__path__[0]) / module.name / "models.py").is_file():
             import_module(f"core.{module.name}.models")
-    engine = create_engine(url)
-    Base.metadata.create_all(engine)
+    engine = make_engine(url)
+    if engine.dialect.name == "postgresql":
+        migrations.upgrade(engine)  # partitions and functions stand in no model
+    else:
+        Base.metadata.create_all(engine)
     engine.dispose()

@@ -1,6 +1,6 @@
 """Routers, who may be on them, who is, and what they used."""
 
-from core.network.accounting import AccountingEvent, Traffic, account, close_silent, open_sessions
+from core.network.accounting import account, account_many, open_sessions
 from core.network.actions import (
     NoSuchRouter,
     RouterExists,
@@ -23,9 +23,21 @@ from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
 from core.network.models import Router, Sighting
 from core.network.policy import Entitlement, NasClient
+from core.network.sessions import AccountingEvent, Traffic
+from core.network.stale import STALE_BATCH, close_silent
 from core.network.sync import LoginPlan, away, desired_access, let_in, login_plan, logout_plan, online_devices, synced
+from core.network.usage import (
+    SessionUsed,
+    Used,
+    sessions_of,
+    usage_by_day,
+    usage_of_devices,
+    usage_of_name,
+    usage_of_subscription,
+)
 
 __all__ = [
+    "STALE_BATCH",
     "AccessPlan",
     "AccountingEvent",
     "Entitlement",
@@ -34,9 +46,12 @@ __all__ = [
     "NoSuchRouter",
     "Router",
     "RouterExists",
+    "SessionUsed",
     "Sighting",
     "Traffic",
+    "Used",
     "account",
+    "account_many",
     "add_router",
     "address_of",
     "all_routers",
@@ -62,6 +77,11 @@ __all__ = [
     "router_up",
     "routers",
     "seen",
+    "sessions_of",
     "synced",
+    "usage_by_day",
+    "usage_of_devices",
+    "usage_of_name",
+    "usage_of_subscription",
     "waiting_devices",
 ]

@@ -1,223 +1,181 @@
-"""What routers report about sessions: written to the stock `radacct` row, charged to the subscription by the difference."""
+"""What routers report about sessions: kept in `radacct`, charged to the subscription and to the day by the difference.
+
+A batch of packets is one transaction of a few statements, whichever routers and ISPs it comes from.
+"""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
-from sqlalchemy import RowMapping, bindparam, select, update
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy import RowMapping, bindparam, select
+from sqlalchemy.orm import Session as Visit
 
-from core import subscriptions, tenants
+from core import subscriptions
+from core.network import accounting_rows as rows
+from core.network import usage
 from core.network.desired import username
 from core.network.models import Router
-from core.radius_tables import radacct, radius_user
+from core.network.sessions import (
+    CLASS_PREFIX,
+    AccountingEvent,
+    Growth,
+    Session,
+    begin,
+    is_another_session,
+    progress,
+    set_aside,
+    subscription_id,
+)
+from core.radius_tables import radacct
 from core.roles import system_only
-from core.uow import UnitOfWork
+from core.uow import UnitOfWork, bind_tenant
 
-CLASS_PREFIX = "duka:"
-SILENT_INTERVALS = 3
-STALE, REBOOT = "Stale", "NAS-Reboot"
-INFERRED_ENDS = (STALE, REBOOT)
-"""Ends that nobody told us of this session itself."""
-RESTART_TOLERANCE = timedelta(seconds=60)
-"""How far a repeated Start may seem to be later than it was."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traffic:
-    """Totals since the session began, in bytes, Gigawords already added."""
-
-    input_bytes: int = 0
-    output_bytes: int = 0
-    seconds: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class AccountingEvent:
-    """One accounting packet, understood. `kind`: start · interim · stop · on · off. `at` is now minus Acct-Delay-Time."""
-
-    kind: str
-    router_id: int
-    nas_address: str
-    at: datetime
-    session_id: str = ""
-    username: str = ""
-    mac: str = ""
-    framed_ip: str | None = None
-    called_station: str = ""
-    nas_port_id: str = ""
-    nas_port_type: str = ""
-    traffic: Traffic = Traffic()
-    cause: str = ""
-    klass: str = ""
-
-    @property
-    def unique_id(self) -> str:
-        """Names the session in `radacct`. Without the router's name: renaming it must not open a second row (radius.md §4.5)."""
-        name = f"{self.username}|{self.session_id}|{self.nas_address}"
-        return hashlib.md5(name.encode(), usedforsecurity=False).hexdigest()
+__all__ = ["CLASS_PREFIX", "account", "account_many", "open_sessions", "open_sessions_of"]
 
 
 @system_only
 def account(uow: UnitOfWork, event: AccountingEvent) -> None:
-    """Take note of a packet. Doubled, late and reordered ones change nothing that a later one has said better."""
-    if event.kind in ("on", "off"):
-        _close_all(uow, event.nas_address, event.at)
-        return
-    row = _row(uow, event.unique_id)
-    if row is not None and _is_another_session(row, event):
-        _set_aside(uow, row)
-        row = None
-    if row is None:
-        klass = _class(uow, event)
-        if _open(uow, event, klass):
-            if event.kind == "start":
-                _close_older(uow, event)
-            _charge(uow, klass, event.traffic.input_bytes + event.traffic.output_bytes)
-            return
-        row = _row(uow, event.unique_id)  # another server was faster and has committed
-        assert row is not None
-    values = _progress(uow, row, event)
-    if values:
-        uow.session.execute(update(radacct).where(radacct.c.radacctid == row["radacctid"]).values(**values))
-    after = {**row, **values}
-    _charge(uow, str(after["class"] or ""), _total(after) - _total(row))
+    """Take note of one packet."""
+    account_many(uow, [event])
 
 
-def _row(uow: UnitOfWork, unique_id: str) -> RowMapping | None:
-    find = select(radacct).where(radacct.c.acctuniqueid == unique_id).with_for_update()
-    return uow.session.execute(find).mappings().first()
+@system_only
+def account_many(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> None:
+    """Take note of packets in the order in which they came. They may come from any router of any ISP: the visit needs no tenant.
 
-
-def _total(row: Mapping[str, Any] | RowMapping) -> int:
-    return int(row["acctinputoctets"] or 0) + int(row["acctoutputoctets"] or 0)
-
-
-def _is_another_session(row: RowMapping, event: AccountingEvent) -> bool:
-    """A Start after the last that was heard of this session: the router uses the session's number again (radius.md §2).
-
-    A doubled or late Start tells of the time when the known session began.
+    Doubled, late and reordered ones change nothing that a later one has said better. Packets from addresses that are no
+    router (any more) are passed over. Whoever has used up the data is suspended at once. Raises SQLAlchemy's errors, and
+    then nothing of the batch is kept: IntegrityError or OperationalError (40001, 40P01) when another server was faster.
     """
-    heard: datetime = row["acctstoptime"] or row["acctupdatetime"]
-    return event.kind == "start" and event.at > heard + RESTART_TOLERANCE
+    reporters = rows.reporters(uow, {event.nas_address for event in events})
+    growths: list[Growth] = []
+    for turn in _turns([event for event in events if event.nas_address in reporters]):
+        for event in turn.ends:
+            rows.end_all(uow, event.nas_address, event.at)
+        if turn.news:
+            growths += _take_note(uow, reporters, turn.news)
+    if growths:
+        _charge(uow, reporters, growths)
 
 
-def _set_aside(uow: UnitOfWork, row: RowMapping) -> None:
-    """The number belongs to a new session now; the old one keeps its totals under another name, and has ended."""
-    name = hashlib.md5(f"{row['acctuniqueid']}|{row['radacctid']}".encode(), usedforsecurity=False).hexdigest()
-    values: dict[str, Any] = {"acctuniqueid": name}
-    if row["acctstoptime"] is None:
-        values |= {"acctstoptime": row["acctupdatetime"], "acctterminatecause": STALE}
-    uow.session.execute(update(radacct).where(radacct.c.radacctid == row["radacctid"]).values(**values))
+@dataclass(slots=True)
+class _Turn:
+    """First these routers' boots, then this news: what stands behind a boot of the same router comes after it."""
+
+    ends: list[AccountingEvent] = field(default_factory=list)
+    news: list[AccountingEvent] = field(default_factory=list)
 
 
-def _open(uow: UnitOfWork, event: AccountingEvent, klass: str) -> bool:
-    """The first news of a session; an interim or stop without a start tells by its seconds when it began.
+def _turns(events: Sequence[AccountingEvent]) -> list[_Turn]:
+    turns = [_Turn()]
+    number: dict[str, int] = defaultdict(int)
+    for event in events:
+        if event.ends_everything:
+            number[event.nas_address] += 1
+            if number[event.nas_address] == len(turns):
+                turns.append(_Turn())
+            turns[number[event.nas_address]].ends.append(event)
+        else:
+            turns[number[event.nas_address]].news.append(event)
+    return turns
 
-    False when somebody else wrote it in this very moment.
-    """
-    stopped = event.kind == "stop"
-    dialect = uow.session.get_bind().dialect.name
-    opened = uow.session.execute(
-        (postgres_insert if dialect == "postgresql" else sqlite_insert)(radacct)
-        .values(
-            acctsessionid=event.session_id, acctuniqueid=event.unique_id, username=event.username,
-            nasipaddress=event.nas_address, nasportid=event.nas_port_id[:64], nasporttype=event.nas_port_type[:32],
-            acctstarttime=event.at - timedelta(seconds=event.traffic.seconds), acctupdatetime=event.at,
-            acctstoptime=event.at if stopped else None, acctsessiontime=event.traffic.seconds,
-            acctinputoctets=event.traffic.input_bytes, acctoutputoctets=event.traffic.output_bytes,
-            calledstationid=event.called_station[:64], callingstationid=event.mac,
-            acctterminatecause=event.cause if stopped else "", framedipaddress=event.framed_ip, **{"class": klass},
+
+def _take_note(
+    uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], events: Sequence[AccountingEvent]
+) -> list[Growth]:
+    """Packets of one session are put together before anything is written."""
+    named = [(event, event.unique_id) for event in events]
+    sessions = rows.known_sessions(uow, dict.fromkeys(name for _, name in named))
+    owners = rows.owners(uow, _names_to_ask(reporters, named, sessions))
+    aside: list[Session] = []
+    starts: list[AccountingEvent] = []
+    growths: list[Growth] = []
+    for event, name in named:
+        known = sessions.get(name)
+        klass = event.klass
+        if subscription_id(klass) is None:
+            owner = owners.get(_key(reporters, event))
+            klass = klass if owner is None else f"{CLASS_PREFIX}{owner}"
+        if known is not None and is_another_session(known, event):
+            aside.append(set_aside(known))
+            known = None
+        if known is not None:
+            grown = progress(known, event, klass)
+            if any(grown):
+                growths.append(Growth(event, subscription_id(known.klass) or 0, *grown))
+            continue
+        sessions[name] = begun = begin(event, klass)
+        if event.kind == "start":
+            starts.append(event)
+        growths.append(
+            Growth(event, subscription_id(klass) or 0, begun.input_bytes, begun.output_bytes, begun.seconds, sessions=1)
         )
-        .on_conflict_do_nothing(index_elements=["acctuniqueid"])
-        .returning(radacct.c.radacctid)
-    )  # fmt: skip
-    return opened.first() is not None
+    _write(uow, [*aside, *sessions.values()], starts)
+    return growths
 
 
-def _progress(uow: UnitOfWork, row: RowMapping, event: AccountingEvent) -> dict[str, Any]:
-    """What this packet adds to what is known: totals only grow, what the router called ended stays ended.
-
-    An end that was only inferred (from silence, from a reboot) gives way to what the router says later.
-    """
-    values: dict[str, Any] = {}
-    for column, value in (
-        ("acctinputoctets", event.traffic.input_bytes),
-        ("acctoutputoctets", event.traffic.output_bytes),
-        ("acctsessiontime", event.traffic.seconds),
-    ):
-        if value > (row[column] or 0):
-            values[column] = value
-    if row["acctupdatetime"] is None or event.at > row["acctupdatetime"]:
-        values["acctupdatetime"] = event.at
-    if event.framed_ip and not row["framedipaddress"]:
-        values["framedipaddress"] = event.framed_ip
-    if not row["class"] and (klass := _class(uow, event)):
-        values["class"] = klass
-    inferred = row["acctterminatecause"] in INFERRED_ENDS
-    if event.kind == "stop" and (row["acctstoptime"] is None or inferred):
-        values |= {"acctstoptime": event.at, "acctterminatecause": event.cause}
-    if event.kind == "interim" and inferred and event.at > row["acctstoptime"]:
-        values |= {"acctstoptime": None, "acctterminatecause": ""}  # it was only silent, not gone
-    return values
+def _write(uow: UnitOfWork, sessions: Sequence[Session], starts: Sequence[AccountingEvent]) -> None:
+    rows.update_sessions(uow, [session for session in sessions if session.known_as and session.changed])
+    rows.insert_sessions(uow, [session for session in sessions if not session.known_as])
+    rows.end_older(uow, starts)
 
 
-def _class(uow: UnitOfWork, event: AccountingEvent) -> str:
-    """Which subscription this session lives on: what the router echoes, else the one the user's rows name now."""
-    if _subscription_id(event.klass) is not None:
-        return event.klass
-    name = username(event.username, tenants.current(uow).realm)
-    found = uow.session.scalar(select(radius_user.c.subscription_id).where(radius_user.c.username == name))
-    return event.klass if found is None else f"{CLASS_PREFIX}{found}"
+def _key(reporters: Mapping[str, rows.Reporter], event: AccountingEvent) -> str:
+    return username(event.username, reporters[event.nas_address].realm)
 
 
-def _charge(uow: UnitOfWork, klass: str, used_bytes: int) -> None:
-    subscription_id = _subscription_id(klass)
-    if used_bytes <= 0 or subscription_id is None:
-        return
-    subscriptions.use(uow, subscription_id, used_bytes)
-    row = uow.session.get(subscriptions.Subscription, subscription_id, populate_existing=True)
-    if row is not None:
-        subscriptions.exhaust(uow, row)
+def _names_to_ask(
+    reporters: Mapping[str, rows.Reporter],
+    named: Sequence[tuple[AccountingEvent, str]],
+    sessions: Mapping[str, Session],
+) -> set[str]:
+    """Who reports without our Class, in a session of which we do not know it either."""
+    return {
+        _key(reporters, event)
+        for event, name in named
+        if subscription_id(event.klass) is None
+        and (name not in sessions or not sessions[name].klass or event.kind == "start")
+    }
 
 
-def _subscription_id(klass: str) -> int | None:
-    """`duka:17` → 17. Anything else a router echoes is not ours."""
-    number = klass.removeprefix(CLASS_PREFIX)
-    return (
-        int(number)
-        if klass.startswith(CLASS_PREFIX) and number.isascii() and number.isdigit() and len(number) < 18
-        else None
-    )
+# ---- who pays ----------------------------------------------------------------------------------------------------------
 
 
-def _close_all(uow: UnitOfWork, nas_address: str, at: datetime) -> None:
-    """The router came up or goes down: whatever ran on it before that moment is over."""
-    uow.session.execute(
-        update(radacct)
-        .where(radacct.c.nasipaddress == nas_address, radacct.c.acctstoptime.is_(None), radacct.c.acctstarttime < at)
-        .values(acctstoptime=at, acctterminatecause=REBOOT)
-    )
+def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]) -> None:
+    """Once per subscription and day, subscriptions first, each in the order of its key: two servers never wait for each other."""
+    meters = subscriptions.meters(uow, {growth.subscription_id for growth in growths} - {0})
+    used: dict[int, int] = defaultdict(int)
+    days: dict[usage.DayKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    for growth in growths:
+        reporter, event = reporters[growth.event.nas_address], growth.event
+        meter = meters.get(growth.subscription_id)
+        charged = growth.subscription_id if meter is not None and meter.tenant_id == reporter.tenant_id else 0
+        if charged:
+            used[charged] += growth.input_bytes + growth.output_bytes
+        day = days[reporter.tenant_id, usage.day_of(event.at, reporter.timezone), event.username, charged]
+        for index, more in enumerate((growth.input_bytes, growth.output_bytes, growth.seconds, growth.sessions)):
+            day[index] += more
+    subscriptions.use_many(uow, {number: more for number, more in sorted(used.items()) if more})
+    usage.add(uow, days)
+    for number, more in used.items():
+        if meters[number].runs_out_with(more):
+            with _as_tenant(uow, meters[number].tenant_id) as visit:
+                subscriptions.exhaust(visit, subscriptions.subscription(visit, number))
 
 
-def _close_older(uow: UnitOfWork, event: AccountingEvent) -> None:
-    """A device that begins anew at this router has ended what it had there: its Stop was lost (radius.md §4.4)."""
-    if not event.mac:
-        return
-    uow.session.execute(
-        update(radacct)
-        .where(
-            radacct.c.username == event.username, radacct.c.callingstationid == event.mac,
-            radacct.c.nasipaddress == event.nas_address, radacct.c.acctuniqueid != event.unique_id,
-            radacct.c.acctstoptime.is_(None), radacct.c.acctstarttime < event.at,
-        )
-        .values(acctstoptime=radacct.c.acctupdatetime, acctterminatecause=STALE)
-    )  # fmt: skip
+@contextmanager
+def _as_tenant(uow: UnitOfWork, tenant_id: int) -> Iterator[UnitOfWork]:
+    """The same transaction, seen as a visit of one ISP."""
+    with Visit(bind=uow.connection, expire_on_commit=False) as session:
+        bind_tenant(session, tenant_id)
+        visit = UnitOfWork(session, tenant_id, uow.actor, uow.now)
+        yield visit
+        session.flush()
+        visit.write_lines()
+    uow.promised_now = uow.promised_now or visit.promised_now
 
 
 _OPEN = select(
@@ -236,15 +194,3 @@ def open_sessions_of(uow: UnitOfWork, usernames: Sequence[str]) -> list[tuple[Ro
     rows = uow.connection.execute(_OPEN, {"names": usernames}).mappings().all()
     by_address = {r.nas_address: r for r in uow.session.scalars(select(Router))} if rows else {}
     return [(by_address[str(row["nasipaddress"])], row) for row in rows if str(row["nasipaddress"]) in by_address]
-
-
-@system_only
-def close_silent(uow: UnitOfWork, interval_seconds: int) -> int:
-    """Close sessions that have been silent for three intervals: a lost Stop must not look like somebody online for ever."""
-    silent_since = uow.now - timedelta(seconds=SILENT_INTERVALS * interval_seconds)
-    closed = uow.session.execute(
-        update(radacct)
-        .where(radacct.c.acctstoptime.is_(None), radacct.c.acctupdatetime < silent_since)
-        .values(acctstoptime=radacct.c.acctupdatetime, acctterminatecause=STALE)
-    )
-    return int(closed.rowcount)  # type: ignore[attr-defined]

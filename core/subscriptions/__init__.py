@@ -16,6 +16,7 @@ from core.subscriptions.actions import (
     suspensions,
     use,
 )
+from core.subscriptions.metering import Meter, meters, use_many
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
 from core.subscriptions.sweeps import (
@@ -32,6 +33,7 @@ __all__ = [
     "BATCH",
     "Grant",
     "Left",
+    "Meter",
     "Subscription",
     "Suspension",
     "all_due",
@@ -42,6 +44,7 @@ __all__ = [
     "latest",
     "left",
     "live",
+    "meters",
     "remind",
     "renew_by_itself",
     "renewals_due",
@@ -54,4 +57,5 @@ __all__ = [
     "suspend_exhausted",
     "suspensions",
     "use",
+    "use_many",
 ]

@@ -115,12 +115,12 @@ def test_a_session_taken_for_dead_comes_back_with_its_next_report(house: House) 
     house.ask.account("Start")
     house.pass_seconds(3600)
     with house.app.work(None) as uow:
-        assert network.close_silent(uow, 300) == 1
+        assert network.close_silent(uow) == 1
     assert house.session().acctstoptime is not None
     assert house.ask.account("Interim-Update", **usage(3600, 10, 10))
     assert house.session().acctstoptime is None
     with house.app.work(None) as uow:
-        assert network.close_silent(uow, 300) == 0
+        assert network.close_silent(uow) == 0
 
 
 def test_used_up_data_stops_the_subscription_and_promises_to_put_the_device_out(house: House) -> None:

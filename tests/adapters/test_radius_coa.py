@@ -16,8 +16,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
-from core.adapters.radius_coa import RadiusCoA
+from core.adapters.radius_coa import DEAF_SECONDS, RadiusCoA
 from core.errors import GatewayDown, GatewayRefused
 from core.ports import RouterAddress, SessionRef
 
@@ -268,6 +270,93 @@ def test_a_time_that_does_not_fit_is_not_sent(coa: RadiusCoA, port: Port, router
 def test_changing_nothing_is_a_mistake(coa: RadiusCoA, router: RouterAddress) -> None:
     with pytest.raises(ValueError, match="nothing"):
         coa.change(router, SESSION, rate=None, session_timeout_seconds=None)
+
+
+def test_further_limits_go_along(coa: RadiusCoA, port: Port, router: RouterAddress) -> None:
+    further = [("Mikrotik-Group", "gold"), ("Idle-Timeout", "300"), ("Filter-Id", "kids")]
+    assert coa.change(router, SESSION, rate=None, session_timeout_seconds=None, further=further)
+    (request,) = port.heard
+    assert request.one(28) == struct.pack("!I", 300)
+    assert request.one(11) == b"kids"
+    assert request.one(26) == struct.pack("!IBB", MIKROTIK, 3, 2 + len("gold")) + b"gold"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("Mikrotik-Total-Limit", "5"),
+        ("Mikrotik-Address-List", "slow"),
+        ("Framed-IP-Address", "10.0.0.1"),
+        ("Class", "duka:1"),
+        ("Idle-Timeout", "soon"),
+        ("Idle-Timeout", "0"),
+        ("Port-Limit", str(2**32)),
+        ("Mikrotik-Group", ""),
+        ("Mikrotik-Group", "gold\n"),
+        ("Mikrotik-Mark-Id", "x" * 248),
+    ],
+)
+def test_what_no_order_changes_is_not_sent(
+    coa: RadiusCoA, port: Port, router: RouterAddress, name: str, value: str
+) -> None:
+    with pytest.raises(ValueError, match=name):
+        coa.change(router, SESSION, rate=None, session_timeout_seconds=60, further=[(name, value)])
+    assert port.heard == []
+
+
+def test_a_deaf_router_is_spared_for_a_while(port: Port, router: RouterAddress) -> None:
+    seconds = [1000.0]
+    coa = RadiusCoA(attempts=1, timeout_seconds=0.05, monotonic=lambda: seconds[0])
+    port.behave = lambda _request, _count: []
+    for _ in range(3):
+        with pytest.raises(GatewayDown):
+            coa.disconnect(router, SESSION)
+    assert len(port.heard) == 1
+    with pytest.raises(GatewayDown, match="does not answer"):
+        coa.disconnect(replace(router, router_id=2, coa_port=router.coa_port), SESSION)
+    seconds[0] += DEAF_SECONDS
+    port.behave = lambda request, _count: [request.answer(DISCONNECT_ACK)]
+    assert coa.disconnect(router, SESSION)
+
+
+@pytest.mark.parametrize("code", [COA_ACK, COA_NAK, DISCONNECT])
+def test_an_answer_to_another_question_is_no_answer(
+    coa: RadiusCoA, port: Port, router: RouterAddress, code: int
+) -> None:
+    port.behave = lambda request, _count: [request.answer(code)]
+    with pytest.raises(GatewayDown, match=f"code {code}"):
+        coa.disconnect(router, SESSION)
+
+
+def signed_answer(request: Request, *, secret: str = SECRET) -> bytes:
+    """An ACK with a Message-Authenticator made with `secret` (RFC 5176 §3.3), and an authenticator that is right."""
+    blank = b"\x50\x12" + bytes(16)
+    header = struct.pack("!BBH", DISCONNECT_ACK, request.raw[1], 20 + len(blank))
+    signature = hmac.new(secret.encode(), header + request.raw[4:20] + blank, "md5").digest()
+    return request.answer(DISCONNECT_ACK, b"\x50\x12" + signature)
+
+
+def test_a_message_authenticator_in_an_answer_must_be_right(coa: RadiusCoA, port: Port, router: RouterAddress) -> None:
+    port.behave = lambda request, _count: [signed_answer(request, secret="guessed")]
+    with pytest.raises(GatewayDown):
+        coa.disconnect(router, SESSION)
+    port.behave = lambda request, _count: [signed_answer(request)]
+    assert RadiusCoA(attempts=1, timeout_seconds=1.0).disconnect(router, SESSION)
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(at=st.integers(0, 25), bits=st.integers(1, 255), length=st.integers(0, 26))
+def test_no_answer_that_was_tampered_with_is_believed(
+    port: Port, router: RouterAddress, at: int, bits: int, length: int
+) -> None:
+    def tampered(request: Request, _count: int) -> list[bytes]:
+        answer = bytearray(request.answer(DISCONNECT_ACK, ERROR_CAUSE))
+        answer[at] ^= bits
+        return [bytes(answer[: max(length, at + 1)])]
+
+    port.behave = tampered
+    with pytest.raises(GatewayDown):
+        RadiusCoA(attempts=1, timeout_seconds=0.02).disconnect(router, SESSION)
 
 
 @pytest.mark.filterwarnings("error")

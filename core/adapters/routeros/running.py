@@ -16,6 +16,7 @@ from core.errors import GatewayDown
 from core.ports import RunningSession
 
 PPP, LEASE, QUEUE, LIST = "/ppp/active", "/ip/dhcp-server/lease", "/queue/simple", "/ip/firewall/address-list"
+LINK, LINK_PROPERTIES = "/interface/pppoe-server", ".id,name,user,remote-address"
 PPP_PROPERTIES = ".id,name,service,caller-id,address,uptime,session-id,radius"
 LEASE_PROPERTIES = ".id,mac-address,address,expires-after,radius,dynamic,server"
 QUEUE_PROPERTIES = ".id,name,target,max-limit,burst-limit,burst-threshold,burst-time,priority,limit-at,dynamic"
@@ -29,11 +30,24 @@ def running(talk: Talk, service: str, user: str) -> list[RunningSession]:
 
 
 def end(talk: Talk, session: RunningSession) -> None:
-    """Take the session's row away, and make sure that it is gone."""
-    menu = MENUS[session.service]
-    remove(talk, menu, {".id": session.row_id})
-    if talk.rows(menu, ".id", f"?.id={session.row_id}"):
+    """Take the session's row away, and make sure that it is gone.
+
+    Looked up afresh: ids change with a reboot, and an old one may be somebody else's by now (routeros.md §1.1).
+    """
+    for row_id in _rows_of(talk, session):
+        remove(talk, MENUS[session.service], {".id": row_id})
+    if _rows_of(talk, session):
         raise GatewayDown(f"router {talk.router.name!r} took the order to end a session and kept it running")
+
+
+def _rows_of(talk: Talk, session: RunningSession) -> list[str]:
+    there = _READERS[session.service](talk, session.user)
+    return [
+        one.row_id
+        for one in there
+        if (one.session_id, one.address) == (session.session_id, session.address)
+        and (one.session_id or one.row_id == session.row_id)
+    ]
 
 
 def _hotspot(talk: Talk, user: str) -> list[RunningSession]:
@@ -77,12 +91,19 @@ def _session(
 
 
 def _with_limits(talk: Talk, found: RunningSession) -> RunningSession:
-    words = [f"?name=<pppoe-{found.user}>"] if found.service == "ppp" else [f"?target={found.address}/32"]
-    queues = talk.rows(QUEUE, QUEUE_PROPERTIES, *words)
+    where = f"?name={_link(talk, found)}" if found.service == "ppp" else f"?target={found.address}/32"
+    queues = talk.rows(QUEUE, QUEUE_PROPERTIES, where)
     lists = talk.rows(LIST, LIST_PROPERTIES, f"?address={found.address}") if found.address else []
     rates = [_rate(row) for row in queues if flag(row, "dynamic")]
     listed = frozenset(row.get("list", "") for row in lists if flag(row, "dynamic"))
     return replace(found, rate=rates[0] if rates else "", address_lists=listed)
+
+
+def _link(talk: Talk, found: RunningSession) -> str:
+    """The interface of a line, which its queue is called after; a second line of one name has a number in it."""
+    links = talk.rows(LINK, LINK_PROPERTIES, f"?user={found.user}")
+    own = [row.get("name", "") for row in links if row.get("remote-address", "") == found.mac]
+    return own[0] if own else f"<pppoe-{found.user}>"
 
 
 def _rate(row: Row) -> str:

@@ -63,11 +63,15 @@ class SyncAccess(Task):
 
 @dataclass(frozen=True, slots=True)
 class LogIn(Task):
-    """Let a paid device that waits at a router onto the network at once."""
+    """Let a paid device that waits at a router onto the network at once, or bring its session to what it may do now.
+
+    `news` is what changed in its rows; see `core.network.running`.
+    """
 
     queue: ClassVar[str] = "network"
     device_id: int
     router_id: int
+    news: str = ""
 
     @property
     def lane(self) -> str | None:
@@ -81,6 +85,24 @@ class LogOut(Task):
     queue: ClassVar[str] = "network"
     mac: str
     router_id: int
+
+    @property
+    def lane(self) -> str | None:
+        return f"router:{self.router_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(Task):
+    """Bring the sessions of a name at a router to what it may do now: changed live, begun anew, or ended.
+
+    `username` as the RADIUS tables key it; `lease`: its leases of DHCP instead of its sessions.
+    """
+
+    queue: ClassVar[str] = "network"
+    username: str
+    router_id: int
+    lease: bool = False
+    news: str = ""
 
     @property
     def lane(self) -> str | None:
@@ -109,7 +131,7 @@ class SendMessage(Task):
 
 TASKS: dict[str, type[Task]] = {
     kind.__name__: kind
-    for kind in (PromptPayment, CheckPayment, Digest, Renew, SyncAccess, LogIn, LogOut, Probe, SendMessage)
+    for kind in (PromptPayment, CheckPayment, Digest, Renew, SyncAccess, LogIn, LogOut, Settle, Probe, SendMessage)
 }
 QUEUES = ("money", "network", "messages")
 

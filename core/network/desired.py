@@ -38,6 +38,10 @@ class AccessPlan:
     """(device id, router id)"""
     logouts: tuple[tuple[str, int], ...] = ()
     """(MAC, router id)"""
+    settles: tuple[tuple[str, int, bool], ...] = ()
+    """Other sessions that run, lines and leases: (user name, router id, is it a lease)"""
+    news: tuple[tuple[str, str], ...] = ()
+    """(user name, what these rows mean for its sessions): see `core.network.running`."""
 
 
 def username(mac: str, realm: str) -> str:

@@ -66,6 +66,8 @@ class Radius(_Section):
     host: str = "127.0.0.1"
     auth_port: int = Field(default=1812, ge=0, le=65535)
     acct_port: int = Field(default=1813, ge=0, le=65535)
+    session_months: int = Field(default=0, ge=0, le=600)
+    """How many months sessions are kept after their end; 0: for ever. What was used each day is kept in any case."""
 
 
 class Jobs(_Section):

@@ -17,6 +17,7 @@ BATCHES_MAX = 50
 """A sweep that has found this many full batches lets the others have their turn; it comes again at once."""
 KEPT_PROMISES = timedelta(days=7)
 SIGHTINGS = timedelta(days=1)
+MONTH = timedelta(days=31)
 
 
 def in_batches(verb: Callable[[UnitOfWork], int], batch: int) -> Callable[[App], int]:
@@ -55,6 +56,18 @@ def prune(app: App) -> int:
         return found + network.forget_sightings(uow, uow.now - SIGHTINGS)
 
 
+def months(app: App) -> int:
+    """Make room for the sessions of the coming months, and forget those that ended longer ago than the settings keep them."""
+    with app.work(None) as uow:
+        found = network.prepare_months(uow)
+    kept = app.settings.radius.session_months
+    if not kept:
+        return found
+    return found + in_batches(lambda uow: network.forget_sessions(uow, uow.now - kept * MONTH), network.FORGET_BATCH)(
+        app
+    )
+
+
 SWEEPS = [
     Every(1, "expire", in_batches(subscriptions.close_ended, subscriptions.BATCH)),
     Every(1, "begin", in_batches(subscriptions.begin_waiting, subscriptions.BATCH)),
@@ -67,4 +80,5 @@ SWEEPS = [
     Every(60, "stale", in_batches(network.close_silent, network.STALE_BATCH)),
     Every(300, "drift", once(network.heal)),
     Every(3600, "prune", prune),
+    Every(3600, "months", months),
 ]

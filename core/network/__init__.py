@@ -22,6 +22,7 @@ from core.network.actions import (
 from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
 from core.network.models import Router, Sighting
+from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.policy import Entitlement, NasClient
 from core.network.sessions import AccountingEvent, Traffic
 from core.network.stale import STALE_BATCH, close_silent
@@ -37,6 +38,7 @@ from core.network.usage import (
 )
 
 __all__ = [
+    "FORGET_BATCH",
     "STALE_BATCH",
     "AccessPlan",
     "AccountingEvent",
@@ -61,6 +63,7 @@ __all__ = [
     "desired_access",
     "entitlement",
     "find_router",
+    "forget_sessions",
     "forget_sightings",
     "heal",
     "let_in",
@@ -70,6 +73,7 @@ __all__ = [
     "online_devices",
     "open_sessions",
     "probe_all",
+    "prepare_months",
     "remember_message_authenticator",
     "remove_router",
     "router",

@@ -100,7 +100,8 @@ def _take_note(
             owner = owners.get(_key(reporters, event))
             klass = klass if owner is None else f"{CLASS_PREFIX}{owner}"
         if known is not None and is_another_session(known, event):
-            aside.append(set_aside(known))
+            set_aside(known)
+            aside.append(known)
             known = None
         if known is not None:
             grown = progress(known, event, klass)
@@ -118,8 +119,8 @@ def _take_note(
 
 
 def _write(uow: UnitOfWork, sessions: Sequence[Session], starts: Sequence[AccountingEvent]) -> None:
-    rows.update_sessions(uow, [session for session in sessions if session.known_as and session.changed])
-    rows.insert_sessions(uow, [session for session in sessions if not session.known_as])
+    rows.update_sessions(uow, [session for session in sessions if session.in_table and session.changed])
+    rows.insert_sessions(uow, [session for session in sessions if not session.in_table])
     rows.end_older(uow, starts)
 
 

@@ -153,7 +153,7 @@ def _sessions(uow: UnitOfWork, rows: Iterable[Any]) -> dict[str, Session]:
         heard = heard or started or uow.now
         found[name] = Session(
             name, None, started or heard, heard, stopped, seconds or 0, received or 0, sent or 0, cause or "",
-            klass or "", None if address is None else str(address), known_as=name, written=stopped,
+            klass or "", None if address is None else str(address), in_table=True, written=stopped,
         )  # fmt: skip
     return found
 
@@ -162,16 +162,16 @@ def _sessions(uow: UnitOfWork, rows: Iterable[Any]) -> dict[str, Session]:
 
 _MOMENT = TIMESTAMP(timezone=True)
 _V = _records(
-    known_as=Text, written=_MOMENT, uid=Text, heard=_MOMENT, stopped=_MOMENT, seconds=BigInteger, received=BigInteger,
+    uid=Text, written=_MOMENT, heard=_MOMENT, stopped=_MOMENT, seconds=BigInteger, received=BigInteger,
     sent=BigInteger, cause=Text, klass=Text, address=Text,
 )  # fmt: skip
 _GROWN = {
     "acctupdatetime": _V.c.heard, "acctsessiontime": _V.c.seconds, "acctinputoctets": _V.c.received,
     "acctoutputoctets": _V.c.sent, "class": _V.c.klass, "framedipaddress": cast(_V.c.address, INET),
 }  # fmt: skip
-_ENDED = {"acctuniqueid": _V.c.uid, "acctstoptime": _V.c.stopped, "acctterminatecause": _V.c.cause}
-_WHERE_OPEN = and_(_at.acctuniqueid == _V.c.known_as, _at.acctstoptime.is_(None))
-_WHERE_ENDED = and_(_at.acctuniqueid == _V.c.known_as, _at.acctstoptime == _V.c.written)
+_ENDED = {"acctstoptime": _V.c.stopped, "acctterminatecause": _V.c.cause}
+_WHERE_OPEN = and_(_at.acctuniqueid == _V.c.uid, _at.acctstoptime.is_(None))
+_WHERE_ENDED = and_(_at.acctuniqueid == _V.c.uid, _at.acctstoptime == _V.c.written)
 _GO_ON = update(radacct).where(_WHERE_OPEN).values(_GROWN)
 """Stays in its partition and touches no index: what nine of ten packets do."""
 _END = update(radacct).where(_WHERE_OPEN).values(_GROWN | _ENDED)
@@ -181,13 +181,13 @@ _CORRECT = update(radacct).where(_WHERE_ENDED).values(_GROWN | _ENDED)
 def _by_row(known: Any) -> Update:
     """The same for SQLite."""
     fields = {
-        "acctuniqueid": "uid", "acctupdatetime": "heard", "acctstoptime": "stopped", "acctsessiontime": "seconds",
+        "acctupdatetime": "heard", "acctstoptime": "stopped", "acctsessiontime": "seconds",
         "acctinputoctets": "received", "acctoutputoctets": "sent", "acctterminatecause": "cause", "class": "klass",
         "framedipaddress": "address",
     }  # fmt: skip
     return (
         update(radacct)
-        .where(_at.acctuniqueid == bindparam("known_as"), known)
+        .where(_at.acctuniqueid == bindparam("uid"), known)
         .values({name: bindparam(key) for name, key in fields.items()})
     )
 
@@ -198,9 +198,9 @@ _ENDED_ROW = _by_row(_at.acctstoptime == bindparam("written", type_=Instant()))
 
 def update_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> None:
     """Write what has changed about sessions that are in the table."""
-    go_on = [s for s in sessions if s.written is None and s.stopped_at is None and s.known_as == s.unique_id]
+    go_on = [s for s in sessions if s.written is None and s.stopped_at is None]
     correct = [s for s in sessions if s.written is not None]
-    end = [s for s in sessions if s.written is None and (s.stopped_at is not None or s.known_as != s.unique_id)]
+    end = [s for s in sessions if s.written is None and s.stopped_at is not None]
     if dialect_of(uow) == "postgresql":
         for statement, rows in ((_CORRECT, correct), (_END, end), (_GO_ON, go_on)):
             _send(uow, statement, [_in_json(_progressed(session)) for session in rows])
@@ -212,7 +212,7 @@ def update_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> None:
 
 def _progressed(session: Session) -> dict[str, Any]:
     return {
-        "known_as": session.known_as, "written": session.written, "uid": session.unique_id,
+        "uid": session.unique_id, "written": session.written,
         "heard": session.heard_at, "stopped": session.stopped_at, "seconds": session.seconds,
         "received": session.input_bytes, "sent": session.output_bytes, "cause": session.cause,
         "klass": session.klass, "address": session.framed_ip,

@@ -6,7 +6,7 @@ Totals only grow; what the router called ended stays ended; an end that was only
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 CLASS_PREFIX = "duka:"
@@ -58,7 +58,7 @@ class AccountingEvent:
 
 @dataclass(slots=True)
 class Session:
-    """What is known of one session. `known_as` and `written` are its id and its end in the table; empty for a new one."""
+    """What is known of one session. `written` is the end it has in the table, if it is there."""
 
     unique_id: str
     first: AccountingEvent | None
@@ -71,7 +71,7 @@ class Session:
     cause: str = ""
     klass: str = ""
     framed_ip: str | None = None
-    known_as: str = ""
+    in_table: bool = False
     written: datetime | None = None
     changed: bool = False
 
@@ -107,13 +107,10 @@ def is_another_session(known: Session, event: AccountingEvent) -> bool:
     return event.kind == "start" and event.at > (known.stopped_at or known.heard_at) + RESTART_TOLERANCE
 
 
-def set_aside(known: Session) -> Session:
-    """The number belongs to a new session now; the old one keeps its totals under another name, and has ended."""
-    name = _md5(f"{known.unique_id}|{known.started_at.timestamp():.6f}|{known.heard_at.timestamp():.6f}")
-    aside = replace(known, unique_id=name, changed=True)
-    if aside.stopped_at is None:
-        aside.stopped_at, aside.cause = known.heard_at, STALE
-    return aside
+def set_aside(known: Session) -> None:
+    """The number belongs to a new session now; the old one has ended."""
+    if known.stopped_at is None:
+        known.stopped_at, known.cause, known.changed = known.heard_at, STALE, True
 
 
 def progress(known: Session, event: AccountingEvent, klass: str) -> tuple[int, int, int]:

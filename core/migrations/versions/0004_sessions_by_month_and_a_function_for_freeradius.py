@@ -169,7 +169,7 @@ BEGIN
   SELECT r.acctstarttime AS started, coalesce(r.acctupdatetime, r.acctstarttime, received_at) AS heard, r.acctstoptime AS stopped,
     coalesce(r.acctinputoctets, 0) AS input, coalesce(r.acctoutputoctets, 0) AS output,
     coalesce(r.acctsessiontime, 0) AS lasted, coalesce(r.acctterminatecause, '') AS cause,
-    coalesce(r.class, '') AS class, r.framedipaddress AS address, r.radacctid AS id
+    coalesce(r.class, '') AS class, r.framedipaddress AS address
   INTO known FROM radacct r WHERE r.acctuniqueid = uid AND r.acctstoptime IS NULL FOR UPDATE;
   found_one := FOUND;
   IF NOT found_one THEN
@@ -177,20 +177,15 @@ BEGIN
     SELECT r.acctstarttime AS started, coalesce(r.acctupdatetime, r.acctstarttime, received_at) AS heard, r.acctstoptime AS stopped,
       coalesce(r.acctinputoctets, 0) AS input, coalesce(r.acctoutputoctets, 0) AS output,
       coalesce(r.acctsessiontime, 0) AS lasted, coalesce(r.acctterminatecause, '') AS cause,
-      coalesce(r.class, '') AS class, r.framedipaddress AS address, r.radacctid AS id
+      coalesce(r.class, '') AS class, r.framedipaddress AS address
     INTO known FROM radacct r
     WHERE r.acctuniqueid = uid AND (r.acctstoptime IS NULL OR r.acctstoptime >= received_at - interval '35 days')
     ORDER BY r.acctstoptime DESC NULLS FIRST LIMIT 1 FOR UPDATE;
     found_one := FOUND;
   END IF;
   IF found_one AND kind = 'start' AND happened > coalesce(known.stopped, known.heard) + interval '60 seconds' THEN
-    -- the router uses the session's number again; the old session keeps its totals under another name, and has ended
-    IF known.stopped IS NULL THEN
-      UPDATE radacct SET acctuniqueid = md5(uid || '|' || known.id), acctstoptime = known.heard, acctterminatecause = 'Stale'
-      WHERE acctuniqueid = uid AND acctstoptime IS NULL;
-    ELSE
-      UPDATE radacct SET acctuniqueid = md5(uid || '|' || known.id) WHERE acctuniqueid = uid AND acctstoptime = known.stopped;
-    END IF;
+    -- the router uses the session's number again; the old session has ended
+    UPDATE radacct SET acctstoptime = known.heard, acctterminatecause = 'Stale' WHERE acctuniqueid = uid AND acctstoptime IS NULL;
     found_one := false;
   END IF;
   IF klass ~ '^duka:[0-9]{1,17}$' THEN

@@ -22,7 +22,8 @@ from tests.doors.tiny_door import SLOW_SECONDS
 from tests.services import eventually, free_port
 
 ROOT = Path(__file__).parent.parent.parent
-PROMPT_SECONDS = 1.0
+PROMPT_SECONDS = 3.0
+"""A machine that is busy with other tests needs a while; whoever is held up here waits for ten seconds and more."""
 SECRET = "s3cr3t-of-the-address"
 
 
@@ -92,7 +93,7 @@ def door(tmp_path: Path) -> Iterator[Door]:
 def test_callers_that_send_byte_by_byte_hold_up_nobody_and_are_told_when_their_time_is_up(door: Door) -> None:
     begun = time.monotonic()
     with ExitStack() as open_:
-        slow = [open_.enter_context(door.connect(REQUEST_SECONDS_MAX + 5)) for _ in range(40)]
+        slow = [open_.enter_context(door.connect(REQUEST_SECONDS_MAX + 15)) for _ in range(40)]
         for letter in range(8):
             for number, caller in enumerate(slow):
                 head = b"POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 99\r\n\r\n" if number % 2 else get("/")
@@ -102,7 +103,7 @@ def test_callers_that_send_byte_by_byte_hold_up_nobody_and_are_told_when_their_t
             assert time.monotonic() - asked < PROMPT_SECONDS
         for caller in slow:
             assert heard(caller).startswith(b"HTTP/1.1 408 Request Timeout\r\n")
-    assert REQUEST_SECONDS_MAX <= time.monotonic() - begun < REQUEST_SECONDS_MAX + 5
+    assert REQUEST_SECONDS_MAX <= time.monotonic() - begun < REQUEST_SECONDS_MAX + 15
 
 
 def test_more_silent_callers_than_there_are_places_keep_nobody_out(door: Door) -> None:

@@ -157,6 +157,10 @@ class PaymentGateway(Protocol):
 # ---- access ------------------------------------------------------------------------------------------------------------
 
 
+MAC, PPP = "mac", "ppp"
+"""How somebody gets onto the network: a device by its address (hotspot, DHCP), or a login that dials in (PPPoE)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Access:
     """What one user name may do now, as docs/radius-policy.md has it in rows.

@@ -12,8 +12,9 @@ from core.catalog.actions import (
     reprice,
     withdraw,
 )
-from core.catalog.models import MAC, PPP, SERVICES, Package, PackagePrice
+from core.catalog.models import SERVICES, Package, PackagePrice
 from core.catalog.profile import Profile
+from core.ports import MAC, PPP
 
 __all__ = [
     "MAC",

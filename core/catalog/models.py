@@ -10,10 +10,10 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.catalog.profile import Profile
 from core.db import Base, Stored, TenantOwned, pk
 from core.money import Money
+from core.ports import MAC, PPP
 
-MAC, PPP = "mac", "ppp"
 SERVICES = (MAC, PPP)
-"""How a package lets people on: their devices (hotspot, DHCP), or a login (PPPoE)."""
+"""What packages are sold for."""
 
 
 class Package(TenantOwned, Base):

@@ -132,7 +132,9 @@ def by_hash(uow: UnitOfWork, sha256: str) -> Customer | None:
 @customers_may
 def set_language(uow: UnitOfWork, who: Customer, language: str) -> None:
     """From now on in this language."""
-    who.language = language
+    if who.language != language:
+        who.language = language
+        uow.later(SyncAccess(who.id))  # the login page says it in their language too
     uow.record("customer.language", who, language=language)
 
 

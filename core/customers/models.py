@@ -9,6 +9,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.customers.extras import Extras
 from core.db import Base, Sealed, Stored, TenantOwned, pk
+from core.ports import MAC, PPP
 
 _HELD = text("released_at IS NULL")
 
@@ -53,6 +54,20 @@ class Device(TenantOwned, Base):
     released_at: Mapped[datetime | None]
 
     @property
+    def user(self) -> str:
+        """Its name in RADIUS."""
+        return self.mac
+
+    @property
+    def service(self) -> str:
+        return MAC
+
+    @property
+    def secret(self) -> str | None:
+        """It proves itself by its router's secret (radius.md §6)."""
+        return None
+
+    @property
     def short(self) -> str:
         """How we call it in front of its owner: the last four signs of the MAC, `A1B2`."""
         return self.mac[-5:].replace(":", "")
@@ -77,3 +92,16 @@ class Login(TenantOwned, Base):
     extras: Mapped[Extras] = mapped_column(Stored(Extras), default=Extras(), server_default=text("'{}'"))
     added_at: Mapped[datetime]
     released_at: Mapped[datetime | None]
+
+    @property
+    def user(self) -> str:
+        """Its name in RADIUS."""
+        return self.name
+
+    @property
+    def service(self) -> str:
+        return PPP
+
+    @property
+    def secret(self) -> str | None:
+        return self.password

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import Select, case, delete, literal, select
+from sqlalchemy import Select, delete, or_, select
 
 from core import outbox
-from core.customers import Device
+from core.catalog import MAC, PPP
+from core.customers import Device, Login
 from core.db import among
+from core.network.desired import KEPT
 from core.network.models import Router, Sighting
-from core.radius_tables import radcheck, radius_user
+from core.radius_tables import radius_user
 from core.roles import system_only
 from core.subscriptions import Subscription
 from core.tasks import Probe, SyncAccess
-from core.tenants import Tenant
 from core.uow import UnitOfWork
 
 DRIFT_MAX = 500
@@ -22,38 +23,35 @@ DRIFT_MAX = 500
 
 @system_only
 def heal(uow: UnitOfWork, limit: int = DRIFT_MAX) -> int:
-    """Promise Sync for paid customers none of whose devices has a row, and for rows whose subscription is over."""
-    name = Device.mac + case((Tenant.realm == "", literal("")), else_=literal("@") + Tenant.realm)
-    has_rows = (
-        select(radcheck.c.id)
-        .select_from(Device)
-        .join(Tenant, Tenant.id == Device.tenant_id)
-        .join(radcheck, radcheck.c.username == name)
-        .where(Device.customer_id == Subscription.customer_id, Device.released_at.is_(None))
-        .exists()
-    )
-    has_device = (
-        select(Device.id).where(Device.customer_id == Subscription.customer_id, Device.released_at.is_(None)).exists()
-    )
-    missing = (
-        select(Subscription.tenant_id, Subscription.customer_id)
-        .where(
-            Subscription.closed_at.is_(None),
-            Subscription.begun_at.is_not(None),
-            Subscription.suspended_at.is_(None),
-            Subscription.ends_at > uow.now,
-            has_device,
-            ~has_rows,
+    """Promise Sync for paid customers whose rows do not speak of what runs, for those whom an operator stopped and whose
+    rows do not say so, and for rows that have outlived what they remember.
+    """  # fmt: skip
+    which = select(Subscription.tenant_id, Subscription.customer_id)
+    rows = select(radius_user.c.username).where(radius_user.c.subscription_id == Subscription.id)
+    held = or_(
+        *(
+            (Subscription.service == service)
+            & select(kind.id).where(kind.customer_id == Subscription.customer_id, kind.released_at.is_(None)).exists()
+            for service, kind in ((MAC, Device), (PPP, Login))
         )
-        .limit(limit)
     )
+    open_ = (Subscription.closed_at.is_(None), Subscription.begun_at.is_not(None))
+    running = (
+        *open_,
+        Subscription.suspended_at.is_(None),
+        Subscription.slowed_at.is_(None),
+        Subscription.ends_at > uow.now,
+    )
+    missing = which.where(*running, held, ~rows.exists()).limit(limit)
+    stopped = which.where(
+        *open_, Subscription.suspended_reason == "operator", rows.where(radius_user.c.blocked == "").exists()
+    ).limit(limit)
     outlived = (
-        select(Subscription.tenant_id, Subscription.customer_id)
-        .join(radius_user, radius_user.c.subscription_id == Subscription.id)
-        .where(Subscription.closed_at.is_not(None))
+        which.join(radius_user, radius_user.c.subscription_id == Subscription.id)
+        .where(Subscription.closed_at.is_not(None), Subscription.over_at <= uow.now - KEPT, ~radius_user.c.redirects)
         .limit(limit)
     )
-    return _promise(uow, missing) + _promise(uow, outlived)
+    return sum(_promise(uow, found) for found in (missing, stopped, outlived))
 
 
 def _promise(uow: UnitOfWork, found: Select[int, int]) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import bindparam, or_, select
 
 from core import customers, subscriptions, tenants
-from core.customers import Device
+from core.customers import Device, Login
 from core.network.accounting import CLASS_PREFIX, open_sessions, open_sessions_of
 from core.network.actions import address_of, router_up
-from core.network.desired import AccessPlan, desired, username
+from core.network.desired import AccessPlan, Isp, desired, username
 from core.network.models import Router, Sighting
 from core.ports import ActiveRow, RouterAddress, SessionRef
 from core.roles import customers_may, system_only
@@ -26,21 +28,49 @@ RELEASED_WINDOW = timedelta(days=7)
 
 @system_only
 def desired_access(uow: UnitOfWork, customer_id: int) -> AccessPlan:
-    """Compute afresh what this customer's devices may do, where to let them in, and which sessions must end."""
+    """Compute afresh what this customer's devices and logins may do, where to let them in, and which sessions must end."""
     tenant, settings = tenants.current(uow), tenants.settings_of(uow)
-    subscription = subscriptions.start_due(uow, customer_id)
-    devices = _devices(uow, customer_id)
-    accesses = desired(subscription, devices, realm=tenant.realm, interim_seconds=settings.interim_seconds)
+    running = subscriptions.all_due(uow, customer_id)
+    held: list[Device | Login] = [*_devices(uow, customer_id), *_logins(uow, customer_id)]
+    idle = {each.service for each in held if each.released_at is None} - running.keys()
+    last = {service: subscriptions.latest(uow, customer_id, service) for service in sorted(idle)}
+    before = {service: row for service, row in last.items() if row is not None}
+    isp = Isp(tenant.id, tenant.realm, tenant.timezone, settings.interim_seconds, settings.redirects)
+    language = customers.customer(uow, customer_id).language
+    accesses = desired(held, running, before, isp, language=language, now=uow.now)
     logins: list[tuple[int, int]] = []
     logouts: list[tuple[str, int]] = []
-    sessions = open_sessions(uow, [name for d in devices for name in {d.mac, username(d.mac, tenant.realm)}])
-    for device, access in zip(devices, accesses, strict=True):
-        at = [router.id for router, row in sessions if str(row["username"]).startswith(device.mac)]
-        if access.allowed:
-            logins += [(device.id, router_id) for router_id in (at or _where_seen(uow, device.mac))]
-        else:
-            logouts += [(device.mac, router_id) for router_id in at]
+    at = _routers_of(uow, [name for each in held for name in (each.user, username(each.user, tenant.realm))])
+    for each, access in zip(held, accesses, strict=True):
+        here = [*at[each.user], *(at[access.username] if tenant.realm else ())]
+        if not access.allowed:
+            logouts += [(each.user, router_id) for router_id in here]
+        elif isinstance(each, Device):
+            logins += [(each.id, router_id) for router_id in (here or _where_seen(uow, each.mac))]
     return AccessPlan(tuple(accesses), tuple(logins), tuple(logouts))
+
+
+def _routers_of(uow: UnitOfWork, names: list[str]) -> Mapping[str, list[int]]:
+    """Name as routers know it → the routers with an open session under it."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for router, row in open_sessions(uow, names) if names else ():
+        found[str(row["username"])].append(router.id)
+    return found
+
+
+_LOGINS = (
+    select(Login)
+    .where(
+        Login.tenant_id == OWN_TENANT, Login.customer_id == bindparam("customer"),
+        or_(Login.released_at.is_(None), Login.released_at > bindparam("since")),
+    )
+    .order_by(Login.id)
+)  # fmt: skip
+
+
+def _logins(uow: UnitOfWork, customer_id: int) -> Sequence[Login]:
+    """Held logins, and released ones: their names become nobody else's."""
+    return uow.find(_LOGINS, customer=customer_id, since=uow.now - RELEASED_WINDOW).all()
 
 
 _RECENT = (
@@ -97,7 +127,7 @@ def synced(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> None:
 
 def _devices_taken_over(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> list[Device]:
     """Devices whose rows we may just have removed although somebody else holds them by now."""
-    removed = [access.username.partition("@")[0] for access in plan.accesses if not access.allowed]
+    removed = [access.username.partition("@")[0] for access in plan.accesses if not access.allowed and not access.kept]
     owners = [customers.owner_of(uow, mac) for mac in removed]
     return [device for device in owners if device is not None and device.customer_id != customer_id]
 
@@ -120,23 +150,31 @@ def login_plan(uow: UnitOfWork, device_id: int, router_id: int) -> LoginPlan | N
     """What letting this device in means now; None when it may not (any more) or the router is gone."""
     device = customers.device(uow, device_id)
     router = uow.by_id(Router, router_id)
-    subscription = subscriptions.running(uow, device.customer_id) if device else None
+    subscription = _lets_in(uow, device)
     if device is None or router is None or subscription is None:
         return None
     tenant = tenants.current(uow)
-    newest = sorted((held.id for held in customers.devices(uow, device.customer_id)), reverse=True)
-    if device.id not in newest[: subscription.device_limit]:
-        return None
     here = [
         row for at, row in open_sessions(uow, [device.mac, username(device.mac, tenant.realm)]) if at.id == router_id
     ]
-    left = None if subscription.quota_bytes is None else max(subscription.quota_bytes - subscription.used_bytes, 0)
+    metered = subscription.quota_bytes is not None and not subscription.slows
+    left = max((subscription.quota_bytes or 0) - subscription.used_bytes, 0) if metered else None
     return LoginPlan(
-        router=address_of(uow, router), mac=device.mac, ends_at=subscription.ends_at,
-        seconds_left=int((subscription.ends_at - uow.now).total_seconds()), bytes_left=left,
+        router=address_of(uow, router), mac=device.mac, ends_at=subscription.over_at,
+        seconds_left=int((subscription.over_at - uow.now).total_seconds()), bytes_left=left,
         session=_session_ref(dict(here[0])) if here else None,
         session_is_current=bool(here) and here[0]["class"] == f"{CLASS_PREFIX}{subscription.id}",
     )  # fmt: skip
+
+
+def _lets_in(uow: UnitOfWork, held: Device | Login | None) -> subscriptions.Subscription | None:
+    """The subscription on which this device or login may be on the network now: one of the newest, as in `desired`."""
+    row = subscriptions.running(uow, held.customer_id, held.service) if held is not None else None
+    if held is None or row is None:
+        return None
+    all_held = (customers.devices if isinstance(held, Device) else customers.logins)(uow, held.customer_id)
+    newest = sorted((each.id for each in all_held), reverse=True)
+    return row if held.id in newest[: row.device_limit] else None
 
 
 def _session_ref(row: dict[str, object]) -> SessionRef:
@@ -157,18 +195,13 @@ def away(uow: UnitOfWork, device_id: int, router_id: int) -> None:
 
 
 @system_only
-def logout_plan(uow: UnitOfWork, mac: str, router_id: int) -> tuple[RouterAddress, SessionRef | None] | None:
-    """Where to end a session, unless the device may be there again."""
+def logout_plan(uow: UnitOfWork, user: str, router_id: int) -> tuple[RouterAddress, SessionRef | None] | None:
+    """Where to end a session of a device (by MAC) or a login, unless it may be there again."""
     router = uow.by_id(Router, router_id)
-    device = customers.owner_of(uow, mac)
-    subscription = subscriptions.running(uow, device.customer_id) if device else None
-    if router is None:
+    held = customers.owner_of(uow, user) or customers.login_named(uow, user)
+    if router is None or _lets_in(uow, held) is not None:
         return None
-    if device is not None and subscription is not None:
-        newest = sorted((held.id for held in customers.devices(uow, device.customer_id)), reverse=True)
-        if device.id in newest[: subscription.device_limit]:
-            return None
-    names = [mac, username(mac, tenants.current(uow).realm)]
+    names = [user, username(user, tenants.current(uow).realm)]
     here = [row for at, row in open_sessions(uow, names) if at.id == router_id]
     return address_of(uow, router), _session_ref(dict(here[0])) if here else None
 

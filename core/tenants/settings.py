@@ -42,6 +42,8 @@ class TenantSettings(_Frozen):
     help_line: str = ""
     """A phone number people may call, shown in help texts."""
     interim_seconds: int = Field(default=300, ge=60, le=3600)
+    redirects: bool = False
+    """Over PPP and DHCP, who is not let in gets onto a walled network that leads to where they can pay."""
     stk_networks: tuple[str, ...] = ("63902", "99999")
     """Networks whose subscribers a payment prompt can reach (africastalking.md §5)."""
 

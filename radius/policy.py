@@ -1,7 +1,7 @@
-"""Who may go online, decided from values alone: the request, the router it came from, and the rows of the user.
+"""Who may go online, decided from values alone: the request, the router it came from, and the rows of the name.
 
-The order is that of radius.md §5: repeated attributes, name space, password, rows, time, data. Whatever is unclear is a
-no. Only what the router itself writes is believed; a browser can add attributes to a request (radius.md §1).
+docs/radius-policy.md is the order, which FreeRADIUS keeps as well; the numbers in comments are its steps. Whatever is unclear
+is a no. Only what the router itself writes is believed; a browser can add attributes to a request (radius.md §1).
 """
 
 from __future__ import annotations
@@ -9,43 +9,50 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+from typing import NamedTuple
 
-from core.network import Entitlement, NasClient
+from core.network import Entitlement, NasClient, RadiusUser
 from core.network.desired import username as table_name
-from radius.packet import chap_response
+from radius.attributes import Value
+from radius.hours import open_until
+from radius.passwords import chap_answer, ms_chap2_answer, ms_chap2_success
+from radius.requests import DHCP, HOTSPOT, PPP, AccessRequest
+from radius.rows import SECONDS_MAX, Meaning, understand
 
 HIGH_WORD = 2**32
-SESSION_SECONDS_MAX = 2**31 - 1
-INTERIM_SECONDS_MIN = 60
+REDIRECT_RATE, REDIRECT_SECONDS, REDIRECT_CLASS = "1M/1M", 300, "duka:0"
+SILENT_INTERVALS, INTERIM_SECONDS = 3, 300
+"""A session nobody has spoken of for so many interim intervals (of so many seconds unless the rows say) is not counted."""
 
 MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)
 """The one form in which a device's name is accepted."""
 _LIKE_A_MAC = re.compile(r"\s*(?:[0-9A-Fa-f]{2}[\s:.-]?){5}[0-9A-Fa-f]{2}\s*(?:@.*)?", re.ASCII | re.DOTALL)
-_SPEED = r"[1-9][0-9]{0,9}[kM]?"
-_PAIR = rf"{_SPEED}(?:/{_SPEED})?"
-_RATE = re.compile(
-    rf"{_PAIR}(?: {_PAIR}(?: {_PAIR}(?: [0-9]{{1,4}}(?:/[0-9]{{1,4}})?(?: [1-8](?: {_PAIR})?)?)?)?)?", re.ASCII
-)
-_NUMBER = re.compile(r"[0-9]{1,10}", re.ASCII)
+_LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+_SERVICES = {"mac": (HOTSPOT, DHCP), "ppp": (PPP,), "code": (HOTSPOT,)}
+"""What a kind of name may be used for."""
 
 
 class Reason(Enum):
     """Why somebody is rejected; the value is what the log says and the key of the text on the login page."""
 
-    NOT_PAID = "not_paid"
-    EXPIRED = "expired"
-    DATA_USED_UP = "data_used_up"
     REPEATED_ATTRIBUTE = "repeated_attribute"
-    UNKNOWN_NAME = "unknown_name"
     BAD_MAC_FORM = "bad_mac_form"
     FORGED = "forged"
+    WRONG_SERVICE = "wrong_service"
+    UNKNOWN_NAME = "unknown_name"
     NO_PASSWORD = "no_password"  # noqa: S105 (a reason)
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 (a reason)
-    QUOTA_UNKNOWN = "quota_unknown"
+    UNKNOWN_USER = "unknown_user"
+    NOT_PAID = "not_paid"
     BAD_ROWS = "bad_rows"
+    SUSPENDED = "suspended"
+    EXPIRED = "expired"
+    QUOTA_UNKNOWN = "quota_unknown"
+    DATA_USED_UP = "data_used_up"
+    OUTSIDE_HOURS = "outside_hours"
+    TOO_MANY_SESSIONS = "too_many_sessions"
 
     @property
     def ordinary(self) -> bool:
@@ -53,115 +60,163 @@ class Reason(Enum):
         return self in (Reason.NOT_PAID, Reason.EXPIRED, Reason.DATA_USED_UP)
 
 
-@dataclass(frozen=True, slots=True)
-class Chap:
-    """A CHAP login: the number of the round, its answer, and what was to be answered."""
-
-    identifier: int
-    answer: bytes
-    challenge: bytes
+REDIRECTS = {Reason.SUSPENDED: "duka-suspended", Reason.EXPIRED: "duka-expired", Reason.DATA_USED_UP: "duka-topup"}
+"""Pool and address list of the walled network somebody is let into instead of being sent away."""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRequest:
-    """What an Access-Request says. `password` is None without User-Password, or when its bytes cannot be one."""
+class Identity(NamedTuple):
+    """Who asks: the name as the router says it and as the tables key it. A device has proved it; a login not yet."""
 
-    username: str = ""
-    calling_station: str = ""
-    password: bytes | None = None
-    chap: Chap | None = None
-    repeated: tuple[str, ...] = ()
-    """Names of attributes that may stand only once and do not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Somebody who proved to be who they say: `mac`, and under which name the tables know it."""
-
-    mac: str
+    name: str
     table_name: str
+    is_device: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
-    """Let in, with these attributes for the router."""
+class Accept(NamedTuple):
+    """Let in, with these attributes for the router; `redirected` when it is only a walled network."""
 
     who: Identity
-    attributes: tuple[tuple[str, str | int], ...]
+    attributes: tuple[tuple[str, Value], ...]
+    redirected: Reason | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
-    """Not let in. `who` is known when the request was genuine; `detail` is for the log."""
+class Reject(NamedTuple):
+    """Not let in. `who` is known when the request was genuine; `detail` is for the log, `language` the customer's."""
 
     reason: Reason
     who: Identity | None = None
     detail: str = ""
+    language: str = ""
 
 
 def decide(
     request: AccessRequest, client: NasClient, rows_of: Callable[[str], Entitlement | None], now: datetime
 ) -> Accept | Reject:
-    """Yes or no. `rows_of` is asked, by table name, only for somebody who has proved who it is."""
+    """Yes or no. `rows_of` is asked, by table name, only for a name that may have rows."""
     who = identify(request, client)
-    return who if isinstance(who, Reject) else admit(who, rows_of(who.table_name), now)
+    return who if isinstance(who, Reject) else admit(request, who, rows_of(who.table_name), now)
 
 
 def identify(request: AccessRequest, client: NasClient) -> Identity | Reject:
-    """Which name space the user name belongs to, and whether it is proved there. Devices are the one there is so far."""
-    if request.repeated:
+    """Everything that can be said without rows: the name space, and whether a device is the one it says it is."""
+    if request.repeated:  # 2
         return Reject(Reason.REPEATED_ATTRIBUTE, detail=", ".join(request.repeated))
-    if _LIKE_A_MAC.fullmatch(request.username):
-        return _device(request, client)
-    return Reject(Reason.UNKNOWN_NAME)
-
-
-def _device(request: AccessRequest, client: NasClient) -> Identity | Reject:
-    """A MAC is believed when the router says it is the very device that asks, and proves with its secret that it says so."""
-    if not MAC.fullmatch(request.username):
+    name = request.username
+    if MAC.fullmatch(name):
+        if name != request.device:  # 5
+            return Reject(Reason.FORGED)
+        if request.service == PPP:  # 6
+            return Reject(Reason.WRONG_SERVICE)
+        refused = _prove(request, client.mac_auth_password)  # 8
+        return refused or Identity(name, table_name(name, client.realm), True)
+    if _LIKE_A_MAC.fullmatch(name):  # 4
         return Reject(Reason.BAD_MAC_FORM)
-    if request.username != request.calling_station:
-        return Reject(Reason.FORGED)
-    wrong = _check_password(request, client.mac_auth_password.encode())
-    return wrong or Identity(request.username, table_name(request.username, client.realm))
+    if not _LOGIN.fullmatch(name):  # 7
+        return Reject(Reason.UNKNOWN_NAME)
+    return Identity(name, table_name(name, client.realm), False)
 
 
-def _check_password(request: AccessRequest, expected: bytes) -> Reject | None:
-    if request.chap is not None and request.password is not None:
-        return Reject(Reason.WRONG_PASSWORD, detail="PAP and CHAP at once")
-    if not expected:
-        return Reject(Reason.WRONG_PASSWORD, detail="this router has no MAC password")
-    if request.chap is not None:
-        answer = chap_response(request.chap.identifier, expected, request.chap.challenge)
-        return None if hmac.compare_digest(answer, request.chap.answer) else Reject(Reason.WRONG_PASSWORD)
-    if not request.password:
+def _prove(request: AccessRequest, expected: str) -> Reject | None:
+    """Whether the password is known to who asks. None: it is."""
+    pap, chap, ms_chap = request.password, request.chap, request.ms_chap
+    if (pap is not None) + (chap is not None) + (ms_chap is not None) > 1:
+        return Reject(Reason.WRONG_PASSWORD, detail="two kinds of password at once")
+    if chap is None and not pap and (ms_chap is None or request.service != PPP):
         return Reject(Reason.NO_PASSWORD)
-    return None if hmac.compare_digest(expected, request.password) else Reject(Reason.WRONG_PASSWORD)
+    if not expected:
+        return Reject(Reason.WRONG_PASSWORD, detail="there is no password to compare with")
+    if pap is not None:
+        right = hmac.compare_digest(expected.encode(), pap)
+    elif chap is not None:
+        right = hmac.compare_digest(chap_answer(chap.identifier, expected.encode(), chap.challenge), chap.answer)
+    else:
+        assert ms_chap is not None
+        right = hmac.compare_digest(ms_chap2_answer(ms_chap, request.username.encode(), expected), ms_chap.answer)
+    return None if right else Reject(Reason.WRONG_PASSWORD)
 
 
-def admit(who: Identity, rows: Entitlement | None, now: datetime) -> Accept | Reject:
+def admit(request: AccessRequest, who: Identity, rows: Entitlement | None, now: datetime) -> Accept | Reject:
     """What the rows allow at this moment. Rows that are not understood to the last word allow nothing."""
-    if rows is None or not rows.check:
-        return Reject(Reason.NOT_PAID, who)
-    expires = rows.check.get("Expiration", "")
-    unknown = sorted(rows.check.keys() - {"Expiration"}) + sorted(rows.reply.keys() - _REPLIES.keys())
-    if unknown or not _NUMBER.fullmatch(expires):
-        return Reject(Reason.BAD_ROWS, who, f"check or reply not understood: {', '.join(unknown) or 'Expiration'}")
-    seconds_left = int(expires) - int(now.timestamp())
-    if seconds_left <= 0:
-        return Reject(Reason.EXPIRED, who)
-    if not rows.quota_known:
-        return Reject(Reason.QUOTA_UNKNOWN, who)
-    if rows.remaining_bytes is not None and rows.remaining_bytes <= 0:
-        return Reject(Reason.DATA_USED_UP, who)
+    if not who.is_device:  # 8
+        refused = _prove_login(request, rows)
+        if refused:
+            return refused
+    if rows is None or not rows.check or rows.user is None:  # 9
+        return Reject(Reason.NOT_PAID, who, language=_language(rows))
+    user = rows.user
+    if request.service not in _SERVICES.get(user.service, ()):  # 10
+        return Reject(Reason.WRONG_SERVICE, who, language=user.language)
     try:
-        replies = {name: _REPLIES[name](value) for name, value in rows.reply.items()}
+        meaning = understand(rows)  # 11
     except ValueError as error:
-        return Reject(Reason.BAD_ROWS, who, str(error))
-    replies["Session-Timeout"] = min(
-        seconds_left, int(replies.get("Session-Timeout", SESSION_SECONDS_MAX)), SESSION_SECONDS_MAX
-    )
-    return Accept(who, (*replies.items(), *byte_limit(rows.remaining_bytes)))
+        return Reject(Reason.BAD_ROWS, who, str(error), user.language)
+    refusal, seconds = _allowed(request, rows, user, meaning, now)
+    success = _success(request, meaning)
+    if refusal is None:
+        timeout = ("Session-Timeout", min(seconds, meaning.session_seconds, SECONDS_MAX))
+        return Accept(who, (*meaning.replies, timeout, *byte_limit(user.remaining_bytes), *success))
+    if refusal in REDIRECTS and user.redirects and request.service != HOTSPOT:
+        return Accept(who, (*_redirect(REDIRECTS[refusal], meaning), *success), refusal)
+    return Reject(refusal, who, language=user.language)
+
+
+def _prove_login(request: AccessRequest, rows: Entitlement | None) -> Reject | None:
+    """A login's password is in its rows. Whether it is there at all is told only to who sends one."""
+    passwords = [] if rows is None else [value for name, value in rows.check if name == "Cleartext-Password"]
+    refused = _prove(request, passwords[0] if passwords else "")
+    if refused is not None and refused.reason is Reason.WRONG_PASSWORD and not (rows and rows.check):
+        kinds = refused.detail.startswith("two kinds")
+        return refused if kinds else Reject(Reason.UNKNOWN_USER)
+    return refused
+
+
+def _allowed(
+    request: AccessRequest, rows: Entitlement, user: RadiusUser, meaning: Meaning, now: datetime
+) -> tuple[Reason | None, int]:
+    """Why not, and for how many seconds yes."""
+    epoch = int(now.timestamp())
+    seconds = meaning.expires_epoch - epoch
+    if user.blocked:  # 12
+        return Reason.SUSPENDED, 0
+    if seconds <= 0:  # 13
+        return Reason.EXPIRED, 0
+    if user.metered:
+        if user.remaining_bytes is None:  # 14
+            return Reason.QUOTA_UNKNOWN, 0
+        if user.remaining_bytes <= 0:  # 15
+            return Reason.DATA_USED_UP, 0
+    if meaning.zone is not None:  # 16
+        until = open_until(meaning.windows, meaning.zone, now)
+        if until is not None:
+            seconds = min(seconds, int(until.timestamp()) - epoch)
+        if seconds <= 0:
+            return Reason.OUTSIDE_HOURS, 0
+    if meaning.sessions_max is not None:  # 17
+        since = now - timedelta(seconds=SILENT_INTERVALS * (meaning.interim_seconds or INTERIM_SECONDS))
+        others = sum(s.heard_at >= since and s.calling_station != request.calling_station for s in rows.sessions)
+        if others >= meaning.sessions_max:
+            return Reason.TOO_MANY_SESSIONS, 0
+    return None, seconds
+
+
+def _success(request: AccessRequest, meaning: Meaning) -> tuple[tuple[str, Value], ...]:
+    """With MS-CHAPv2 the customer's side wants to see that we know the password too."""
+    if request.ms_chap is None:
+        return ()
+    return (("MS-CHAP2-Success", ms_chap2_success(request.ms_chap, request.username.encode(), meaning.password)),)
+
+
+def _redirect(place: str, meaning: Meaning) -> tuple[tuple[str, Value], ...]:
+    interim = meaning.interim_seconds
+    return (
+        ("Framed-Pool", place), ("Mikrotik-Address-List", place), ("Mikrotik-Rate-Limit", REDIRECT_RATE),
+        ("Session-Timeout", REDIRECT_SECONDS), *(() if interim is None else (("Acct-Interim-Interval", interim),)),
+        ("Class", REDIRECT_CLASS),
+    )  # fmt: skip
+
+
+def _language(rows: Entitlement | None) -> str:
+    return rows.user.language if rows is not None and rows.user is not None else ""
 
 
 def byte_limit(remaining_bytes: int | None) -> tuple[tuple[str, int], ...]:
@@ -173,36 +228,3 @@ def byte_limit(remaining_bytes: int | None) -> tuple[tuple[str, int], ...]:
         return ()
     limit = remaining_bytes - 1 if remaining_bytes % HIGH_WORD == 0 else remaining_bytes
     return (("Mikrotik-Total-Limit", limit % HIGH_WORD), ("Mikrotik-Total-Limit-Gigawords", limit // HIGH_WORD))
-
-
-def _rate(value: str) -> str:
-    if not _RATE.fullmatch(value):
-        raise ValueError(f"not a rate: {value[:40]!r}")
-    return value
-
-
-def _seconds(value: str) -> int:
-    if not _NUMBER.fullmatch(value) or not 0 < int(value) <= SESSION_SECONDS_MAX:
-        raise ValueError(f"not a number of seconds: {value[:40]!r}")
-    return int(value)
-
-
-def _interim(value: str) -> int:
-    return max(_seconds(value), INTERIM_SECONDS_MIN)
-
-
-def _words(value: str) -> str:
-    if not 0 < len(value.encode()) <= 247 or not value.isprintable():
-        raise ValueError(f"not a text for a router: {value[:40]!r}")
-    return value
-
-
-_REPLIES: dict[str, Callable[[str], str | int]] = {
-    "Mikrotik-Rate-Limit": _rate,
-    "Acct-Interim-Interval": _interim,
-    "Class": _words,
-    "Session-Timeout": _seconds,
-    "Idle-Timeout": _seconds,
-    "Mikrotik-Address-List": _words,
-}
-"""Reply rows that are understood, with what makes their value acceptable."""

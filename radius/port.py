@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import select
 import socket
+import threading
 from collections import deque
 from typing import cast
 
@@ -31,6 +32,8 @@ class Port:
         self.duplicates = Duplicates()
         self.again: deque[Datagram] = deque()
         """What was in hand when a bug struck: each is tried once more, alone."""
+        self.turn = threading.Lock()
+        """Held while a batch is in hand."""
         self._socket = _bound(host, number)
         self._arrivals = select.poll()
         self._arrivals.register(self._socket, select.POLLIN)

@@ -98,7 +98,10 @@ class RadiusServer:
         log.info("radius.stopped", counts=self.counts())
 
     def settle(self, seconds: float = 10.0) -> bool:
-        """Wait until everything noted about logins so far is in the database; False when it is not within `seconds`."""
+        """Wait until everything noted about logins answered so far is in the database; False when it is not within `seconds`."""
+        for port in self._ports:
+            if port.turn.acquire(timeout=seconds):
+                port.turn.release()
         return self._notebook.settle(seconds)
 
     def counts(self) -> dict[str, int]:
@@ -122,8 +125,9 @@ class RadiusServer:
             while not self._stopping.is_set():
                 arrived = port.gather(STOP_LOOK_SECONDS)
                 if arrived:
-                    self._count("received", len(arrived))
-                    self._handle(port, arrived)
+                    with port.turn:
+                        self._count("received", len(arrived))
+                        self._handle(port, arrived)
         finally:
             if not self._stopping.is_set():
                 with self._lock:
@@ -134,26 +138,28 @@ class RadiusServer:
     def _handle(self, port: Port, arrived: list[Datagram]) -> None:
         """Everything that was in the socket. When a bug strikes, the rest of a batch is tried again one by one."""
         open_: dict[object, Question] = {}
+        bug = True
         try:
             self._read(port, arrived, open_)
             if open_:
                 self._answer(port, open_)
+            bug = False
         except (OperationalError, InterfaceError, PoolTimeout) as error:
+            bug = False
             self._count("no_database", len(open_) or len(arrived))
             self._outage(type(error).__name__)
         except (SQLAlchemyError, Refusal) as error:
+            bug = False
             self._count("not_recorded", len(open_))
             for question in open_.values():
                 self._reports.not_answered("not_recorded", address_of(question.source), error=type(error).__name__)
-        except BaseException:
-            if len(arrived) > 1:
-                port.again.extend((question.packet.raw, question.source) for question in open_.values())
-            raise
         else:
             self._outage(None)
         finally:
             for key in open_:
                 port.duplicates.forget(key)
+            if bug and len(arrived) > 1:
+                port.again.extend((question.packet.raw, question.source) for question in open_.values())
 
     def _read(self, port: Port, arrived: list[Datagram], open_: dict[object, Question]) -> None:
         """Put into `open_` what is worth a door's attention; answer at once what needs no thought."""

@@ -7,23 +7,21 @@ from core.network.actions import (
     add_router,
     address_of,
     all_routers,
-    entitlement,
     find_router,
-    nas_clients,
-    remember_message_authenticator,
     remove_router,
     router,
     router_down,
     router_up,
     routers,
-    seen,
     waiting_devices,
 )
+from core.network.auth_log import Knock, LogLine, knocked, log_logins, seen
 from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
+from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
 from core.network.models import Router, Sighting
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
-from core.network.policy import Entitlement, NasClient
+from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
 from core.network.sessions import AccountingEvent, Traffic
 from core.network.stale import STALE_BATCH, close_silent
 from core.network.sync import LoginPlan, away, desired_access, let_in, login_plan, logout_plan, online_devices, synced
@@ -43,9 +41,13 @@ __all__ = [
     "AccessPlan",
     "AccountingEvent",
     "Entitlement",
+    "Knock",
+    "LogLine",
     "LoginPlan",
     "NasClient",
     "NoSuchRouter",
+    "OpenSession",
+    "RadiusUser",
     "Router",
     "RouterExists",
     "SessionUsed",
@@ -62,18 +64,21 @@ __all__ = [
     "desired",
     "desired_access",
     "entitlement",
+    "entitlements",
     "find_router",
     "forget_sessions",
     "forget_sightings",
     "heal",
+    "knocked",
     "let_in",
+    "log_logins",
     "login_plan",
     "logout_plan",
     "nas_clients",
     "online_devices",
     "open_sessions",
-    "probe_all",
     "prepare_months",
+    "probe_all",
     "remember_message_authenticator",
     "remove_router",
     "router",

@@ -1,4 +1,4 @@
-"""Keeping routers, and answering what RADIUS asks."""
+"""Keeping routers."""
 
 from __future__ import annotations
 
@@ -8,32 +8,20 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
-    BigInteger,
-    Boolean,
-    bindparam,
-    cast,
     delete,
     insert,
-    literal,
-    null,
     select,
-    union_all,
-    update,
 )
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from core import outbox, tenants
 from core.customers import Device
 from core.errors import Refusal
 from core.network.models import Router, Sighting
-from core.network.policy import Entitlement, NasClient
 from core.ports import RouterAddress, RouterHealth
-from core.radius_tables import nas, radcheck, radius_nas, radius_user, radreply
+from core.radius_tables import nas, radius_nas
 from core.roles import Can, customers_may, requires, system_only
-from core.subscriptions import Subscription
 from core.texts import one_line
-from core.uow import OWN_TENANT, UnitOfWork
+from core.uow import UnitOfWork
 
 WAITING_WINDOW = timedelta(minutes=10)
 SECRET_BYTES = 18
@@ -170,70 +158,6 @@ def router_down(uow: UnitOfWork, router_id: int, error: str) -> None:
     found.trouble = one_line(error, 200)
 
 
-@system_only
-def nas_clients(uow: UnitOfWork) -> list[NasClient]:
-    """Every router that RADIUS answers, from the rows that FreeRADIUS reads too."""
-    rows = uow.session.execute(
-        select(nas.c.nasname, nas.c.secret, radius_nas).join(radius_nas, radius_nas.c.nasname == nas.c.nasname)
-    )
-    return [
-        NasClient(
-            row.nasname, row.secret, row.tenant_id, row.router_id, row.realm, row.mac_auth_password,
-            row.demands_message_authenticator,
-        )
-        for row in rows
-    ]  # fmt: skip
-
-
-_ROWS_OF_USER = union_all(
-    select(
-        literal("check").label("kind"), radcheck.c.attribute, radcheck.c.value, cast(null(), Boolean).label("metered"),
-        cast(null(), BigInteger).label("quota_bytes"), cast(null(), BigInteger).label("used_bytes"),
-    ).where(radcheck.c.username == bindparam("user")),
-    select(
-        literal("reply"), radreply.c.attribute, radreply.c.value, cast(null(), Boolean), cast(null(), BigInteger),
-        cast(null(), BigInteger),
-    ).where(radreply.c.username == bindparam("user")),
-    select(
-        literal("quota"), literal(""), literal(""), radius_user.c.metered, Subscription.quota_bytes,
-        Subscription.used_bytes,
-    )
-    .join(Subscription, Subscription.id == radius_user.c.subscription_id)
-    .where(radius_user.c.username == bindparam("user"), Subscription.tenant_id == OWN_TENANT),
-)  # fmt: skip
-"""One statement sees the rows of one moment: never the old check with the new reply while somebody replaces them."""
-
-
-@system_only
-def entitlement(uow: UnitOfWork, user: str) -> Entitlement | None:
-    """The rows of a user name (as the tables key it), with what is left of its quota right now. None: no rows, no access."""
-    rows = uow.run(_ROWS_OF_USER, user=user).all()
-    check = {row.attribute: row.value for row in rows if row.kind == "check"}
-    if not check:
-        return None
-    quota = next((row for row in rows if row.kind == "quota"), None)
-    known = quota is not None and (not quota.metered or quota.quota_bytes is not None)
-    remaining = None
-    if quota is not None and quota.metered and quota.quota_bytes is not None:
-        remaining = max(quota.quota_bytes - quota.used_bytes, 0)
-    reply = {row.attribute: row.value for row in rows if row.kind == "reply"}
-    return Entitlement(check=check, reply=reply, remaining_bytes=remaining, quota_known=known)
-
-
-@system_only
-def seen(uow: UnitOfWork, router_id: int, mac: str) -> None:
-    """A device knocked at a router."""
-    dialect = uow.session.get_bind().dialect.name
-    statement = (postgres_insert if dialect == "postgresql" else sqlite_insert)(Sighting).values(
-        tenant_id=uow.tenant, router_id=router_id, mac=mac, seen_at=uow.now
-    )
-    uow.session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["router_id", "mac"], set_={"seen_at": statement.excluded.seen_at}
-        )
-    )
-
-
 @customers_may
 def waiting_devices(uow: UnitOfWork, limit: int = 20) -> list[tuple[str, str]]:
     """`(MAC, router name)` of devices that knocked within ten minutes and belong to nobody, latest first."""
@@ -249,11 +173,3 @@ def waiting_devices(uow: UnitOfWork, limit: int = 20) -> list[tuple[str, str]]:
     for mac, name in rows:
         unique.setdefault(mac, name)
     return list(unique.items())
-
-
-@system_only
-def remember_message_authenticator(uow: UnitOfWork, router_id: int) -> None:
-    """This router signs its requests: from now on unsigned ones are not believed (CVE-2024-3596)."""
-    uow.session.execute(
-        update(radius_nas).where(radius_nas.c.router_id == router_id).values(demands_message_authenticator=True)
-    )

@@ -1,43 +1,36 @@
-"""What the login page says to somebody who is not let in, in the ISP's language."""
+"""What the login page says to somebody who is not let in, in the customer's language."""
 
 from __future__ import annotations
 
-import threading
-import time
-from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
-from core import tenants
 from core.texts import Catalogue, catalogue, plain
-from core.uow import UnitOfWork
 from radius.policy import Reason
 
-VOICE_SECONDS = 5.0
-"""An ISP that changes its language or its USSD code is heard with the new one after so long."""
 TEXT_BYTES_MAX = 240
+KEPT_MAX = 4096
 
 _KEYS = {
-    Reason.NOT_PAID: "reject.not_paid",
-    Reason.EXPIRED: "reject.expired",
-    Reason.DATA_USED_UP: "reject.data_used_up",
     Reason.REPEATED_ATTRIBUTE: "reject.unknown_name",
-    Reason.UNKNOWN_NAME: "reject.unknown_name",
     Reason.BAD_MAC_FORM: "reject.forged",
     Reason.FORGED: "reject.forged",
+    Reason.WRONG_SERVICE: "reject.wrong_service",
+    Reason.UNKNOWN_NAME: "reject.unknown_name",
     Reason.NO_PASSWORD: "reject.wrong_password",
     Reason.WRONG_PASSWORD: "reject.wrong_password",
-    Reason.QUOTA_UNKNOWN: "reject.trouble",
+    Reason.UNKNOWN_USER: "reject.wrong_password",
+    Reason.NOT_PAID: "reject.not_paid",
     Reason.BAD_ROWS: "reject.trouble",
+    Reason.SUSPENDED: "reject.suspended",
+    Reason.EXPIRED: "reject.expired",
+    Reason.QUOTA_UNKNOWN: "reject.trouble",
+    Reason.DATA_USED_UP: "reject.data_used_up",
+    Reason.OUTSIDE_HOURS: "reject.outside_hours",
+    Reason.TOO_MANY_SESSIONS: "reject.too_many_sessions",
 }
+"""A wrong password and an unknown name sound the same: nobody learns which logins exist."""
 assert _KEYS.keys() == set(Reason), "every reason has words"
-
-
-@dataclass(frozen=True, slots=True)
-class Voice:
-    """How one ISP speaks: its language, and the code customers dial (None: it has none)."""
-
-    language: str = "en"
-    service_code: str | None = None
 
 
 def texts() -> Catalogue:
@@ -45,31 +38,11 @@ def texts() -> Catalogue:
     return catalogue(Path(__file__).parent)
 
 
-def say(reason: Reason, voice: Voice) -> str:
-    """The text for a rejected customer: one short line a router can show."""
+@lru_cache(maxsize=KEPT_MAX)
+def say(reason: Reason, language: str, service_code: str = "") -> str:
+    """The text for a rejected customer: one short line a router can show. `service_code`: what they dial to buy, if anything."""
     words = texts()
-    key = "how.dial" if voice.service_code else "how.plain"
-    how = words.say(voice.language, key, code=voice.service_code or "")
-    text = plain(words.say(voice.language, _KEYS[reason], how=how))
+    key = "how.dial" if service_code else "how.plain"
+    how = words.say(language, key, code=service_code)
+    text = plain(words.say(language, _KEYS[reason], how=how))
     return text.encode()[:TEXT_BYTES_MAX].decode("utf-8", "ignore")
-
-
-class Voices:
-    """How each ISP speaks, read again every few seconds. Safe to share between threads."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._known: dict[int, tuple[float, Voice]] = {}
-
-    def of(self, uow: UnitOfWork) -> Voice:
-        """The voice of this visit's ISP."""
-        now = time.monotonic()
-        with self._lock:
-            known = self._known.get(uow.tenant)
-        if known is not None and now - known[0] <= VOICE_SECONDS:
-            return known[1]
-        account = tenants.settings_of(uow).africastalking
-        voice = Voice(tenants.current(uow).language, account.service_code if account else None)
-        with self._lock:
-            self._known[uow.tenant] = (now, voice)
-        return voice

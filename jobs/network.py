@@ -7,14 +7,15 @@ from datetime import datetime
 
 from core import network
 from core.errors import GatewayDown, GatewayRefused
-from core.network import AccessPlan, LoginPlan
-from core.ports import ActiveRow, RouterAddress, RouterHealth, SessionRef, World
-from core.tasks import LogIn, LogOut, Probe, SyncAccess
+from core.network import AccessPlan, LoginPlan, SessionPlan
+from core.ports import ActiveRow, RouterAddress, RouterHealth, World
+from core.tasks import LogIn, LogOut, Probe, Settle, SyncAccess
 from core.uow import UnitOfWork
+from jobs import steering
 from jobs.job import Decision, Job, Verdict
 
 TIME_TOLERANCE_SECONDS = 60
-"""A running session whose end is off by more than this gets new limits."""
+"""A running session whose end is off by more than this begins anew."""
 
 
 class Sync(Job[SyncAccess, AccessPlan, None]):
@@ -40,25 +41,21 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
     reads_only = repeatable = True
 
     def read(self, uow: UnitOfWork, task: LogIn) -> LoginPlan | None:
-        return network.login_plan(uow, task.device_id, task.router_id)
+        return network.login_plan(uow, task.device_id, task.router_id, task.news)
 
     def act(self, world: World, plan: LoginPlan) -> ActiveRow | None:
-        refresh = plan.session is not None and not plan.session_is_current
-        row = world.hotspot.let_in(plan.router, plan.mac, refresh=refresh)
-        if row is None or refresh or _fits(row, plan):
+        anew = False
+        if plan.sessions.sessions:
+            try:
+                seen = steering.look(world, plan.sessions)
+                anew = any(steering.brought_to_terms(world, plan.sessions, one) is None for one in seen)
+            except GatewayDown:
+                steering.tell_all(world, plan.sessions)
+                raise
+        row = world.hotspot.let_in(plan.router, plan.mac, refresh=anew)
+        if row is None or anew or _fits(row, plan):
             return row
-        if plan.session is not None and _bytes_fit(row, plan) and self._told_to_go_on(world, plan, plan.session):
-            row = world.hotspot.let_in(plan.router, plan.mac)  # an ACK is not proof: look
-            if row is None or _fits(row, plan):
-                return row
         return world.hotspot.let_in(plan.router, plan.mac, refresh=True)
-
-    def _told_to_go_on(self, world: World, plan: LoginPlan, session: SessionRef) -> bool:
-        """A longer time is the one limit a router changes without interrupting anybody (radius.md §3)."""
-        try:
-            return world.coa.change(plan.router, session, rate=None, session_timeout_seconds=plan.seconds_left)
-        except (GatewayDown, GatewayRefused):
-            return False
 
     def record(self, uow: UnitOfWork, task: LogIn, plan: LoginPlan, result: ActiveRow | None) -> None:
         if result is None:
@@ -78,44 +75,49 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
         return super().refused(uow, task, plan, error)
 
 
-def _bytes_fit(row: ActiveRow, plan: LoginPlan) -> bool:
-    """A metered session must know a limit, and one close to what is left (traffic goes on while we look)."""
-    return (row.limit_bytes_total is None) == (plan.bytes_left is None)
-
-
 def _fits(row: ActiveRow, plan: LoginPlan) -> bool:
+    """A session that nobody told us of may be an old one: it must know its end, and a limit if it is metered."""
     if row.session_time_left_seconds is None:
         return False
-    return abs(row.session_time_left_seconds - plan.seconds_left) <= TIME_TOLERANCE_SECONDS and _bytes_fit(row, plan)
+    off = abs(row.session_time_left_seconds - plan.terms.seconds_after(row.uptime_seconds))
+    return off <= TIME_TOLERANCE_SECONDS and (row.limit_bytes_total is None) == (plan.terms.bytes_left is None)
 
 
-@dataclass(frozen=True, slots=True)
-class Leaving:
-    """A session that must end."""
-
-    router: RouterAddress
-    mac: str
-    session: SessionRef | None
-
-
-class PutOut(Job[LogOut, Leaving, None]):
-    """End a session, over the API; over RADIUS when the API cannot be reached."""
+class PutOut(Job[LogOut, SessionPlan, None]):
+    """End a session: by an order, and over the API, which sees whether it is so and makes it so."""
 
     task = LogOut
     reads_only = repeatable = True
 
-    def read(self, uow: UnitOfWork, task: LogOut) -> Leaving | None:
-        plan = network.logout_plan(uow, task.mac, task.router_id)
-        return None if plan is None else Leaving(plan[0], task.mac, plan[1])
+    def read(self, uow: UnitOfWork, task: LogOut) -> SessionPlan | None:
+        return network.logout_plan(uow, task.mac, task.router_id)
 
-    def act(self, world: World, plan: Leaving) -> None:
-        try:
-            world.hotspot.throw_out(plan.router, plan.mac)
-        except GatewayDown:
-            if plan.session is None or not world.coa.disconnect(plan.router, plan.session):
-                raise
+    def act(self, world: World, plan: SessionPlan) -> None:
+        for known in plan.sessions:
+            steering.hung_up(world, plan, known)
+        world.hotspot.throw_out(plan.router, plan.user)
 
-    def down(self, uow: UnitOfWork, task: LogOut, plan: Leaving, error: GatewayDown) -> Decision:
+    def down(self, uow: UnitOfWork, task: LogOut, plan: SessionPlan, error: GatewayDown) -> Decision:
+        network.router_down(uow, task.router_id, str(error))
+        return super().down(uow, task, plan, error)
+
+
+class Bring(Job[Settle, SessionPlan, dict[str, str]]):
+    """Bring lines and leases to what they may be now. Those who dial in do so again by themselves."""
+
+    task = Settle
+    reads_only = repeatable = True
+
+    def read(self, uow: UnitOfWork, task: Settle) -> SessionPlan | None:
+        return network.session_plan(uow, task.username, task.router_id, task.lease, task.news)
+
+    def act(self, world: World, plan: SessionPlan) -> dict[str, str]:
+        return steering.settle(world, plan)
+
+    def record(self, uow: UnitOfWork, task: Settle, plan: SessionPlan, result: dict[str, str]) -> None:
+        network.settled(uow, task.username, task.router_id, result)
+
+    def down(self, uow: UnitOfWork, task: Settle, plan: SessionPlan, error: GatewayDown) -> Decision:
         network.router_down(uow, task.router_id, str(error))
         return super().down(uow, task, plan, error)
 
@@ -152,4 +154,4 @@ class LookAfter(Job[Probe, Look, RouterHealth]):
         return Verdict.DONE
 
 
-ALL = (Sync(), LetIn(), PutOut(), LookAfter())
+ALL = (Sync(), LetIn(), PutOut(), Bring(), LookAfter())

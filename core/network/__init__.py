@@ -22,8 +22,10 @@ from core.network.entitlements import entitlement, entitlements, nas_clients, re
 from core.network.models import Router, Sighting
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
+from core.network.running import ANEW, HIDDEN, LIVE, NOTHING_NEW, Terms, misfits, terms_of
 from core.network.sessions import AccountingEvent, Traffic
 from core.network.stale import STALE_BATCH, close_silent
+from core.network.steering import Open, SessionPlan, session_plan, settled
 from core.network.sync import LoginPlan, away, desired_access, let_in, login_plan, logout_plan, online_devices, synced
 from core.network.usage import (
     SessionUsed,
@@ -36,7 +38,11 @@ from core.network.usage import (
 )
 
 __all__ = [
+    "ANEW",
     "FORGET_BATCH",
+    "HIDDEN",
+    "LIVE",
+    "NOTHING_NEW",
     "STALE_BATCH",
     "AccessPlan",
     "AccountingEvent",
@@ -46,12 +52,15 @@ __all__ = [
     "LoginPlan",
     "NasClient",
     "NoSuchRouter",
+    "Open",
     "OpenSession",
     "RadiusUser",
     "Router",
     "RouterExists",
+    "SessionPlan",
     "SessionUsed",
     "Sighting",
+    "Terms",
     "Traffic",
     "Used",
     "account",
@@ -74,6 +83,7 @@ __all__ = [
     "log_logins",
     "login_plan",
     "logout_plan",
+    "misfits",
     "nas_clients",
     "online_devices",
     "open_sessions",
@@ -86,8 +96,11 @@ __all__ = [
     "router_up",
     "routers",
     "seen",
+    "session_plan",
     "sessions_of",
+    "settled",
     "synced",
+    "terms_of",
     "usage_by_day",
     "usage_of_devices",
     "usage_of_name",

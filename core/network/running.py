@@ -120,12 +120,13 @@ def news(stored: Entitlement | None, wanted: Access) -> str:
     changed = {
         name for name in before.keys() | after.keys() if sorted(before[name]) != sorted(after[name])
     } - OF_THE_LOGIN
-    if changed - FURTHER - {RATE, TIMEOUT} or any(not after[name] for name in changed & FURTHER):
-        return ANEW  # a further limit cannot be taken away by an order, only replaced
+    if changed - FURTHER - {RATE, TIMEOUT} or any(not after[name] for name in changed & (FURTHER | {RATE})):
+        return ANEW  # what is set cannot be taken away by an order, only replaced
     if changed & FURTHER:
         return HIDDEN
     ends = wanted.expires_at
     moved = ends is not None and dict(stored.check).get("Expiration") != str(int(ends.timestamp()))
+    moved = moved or (stored.user is not None and stored.user.hours != wanted.hours)
     return LIVE if changed or moved else NOTHING_NEW
 
 

@@ -64,7 +64,8 @@ class SessionPlan:
     def must_begin_anew(self, session: Open | None) -> bool:
         """Whether only a new login brings it to its terms: another subscription pays, or what no order changes is new."""
         assert self.terms is not None
-        return self.news == ANEW or (session is not None and session.subscription_id != self.terms.subscription_id)
+        paid_by = None if session is None else session.subscription_id or NOBODYS
+        return self.news == ANEW or paid_by not in (None, self.terms.subscription_id)
 
     def may_stay(self, session: Open | None) -> bool:
         """Without terms: whether this one is in the walled network already."""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from sqlalchemy import bindparam, or_, select
 
 from core import customers, subscriptions, tenants
 from core.customers import Device, Login
-from core.network.accounting import CLASS_PREFIX, open_sessions, open_sessions_of
-from core.network.actions import address_of, router_up
+from core.network.accounting import open_sessions_of
+from core.network.actions import router_up
 from core.network.desired import AccessPlan, Isp, desired, username
 from core.network.models import Router, Sighting
-from core.ports import ActiveRow, RouterAddress, SessionRef
+from core.network.running import Terms
+from core.network.steering import SessionPlan, bare, news_of, open_now, session_plan
+from core.ports import Access, ActiveRow, RouterAddress
 from core.roles import customers_may, system_only
-from core.tasks import LogIn, LogOut, SyncAccess
+from core.tasks import LogIn, LogOut, Settle, SyncAccess
 from core.uow import OWN_TENANT, UnitOfWork
 
 SEEN_WINDOW = timedelta(minutes=15)
@@ -38,24 +39,31 @@ def desired_access(uow: UnitOfWork, customer_id: int) -> AccessPlan:
     isp = Isp(tenant.id, tenant.realm, tenant.timezone, settings.interim_seconds, settings.redirects)
     language = customers.customer(uow, customer_id).language
     accesses = desired(held, running, before, isp, language=language, now=uow.now)
+    devices = {username(each.mac, tenant.realm): each for each in held if isinstance(each, Device)}
+    return _with_sessions(uow, accesses, devices)
+
+
+def _with_sessions(uow: UnitOfWork, accesses: Sequence[Access], devices: Mapping[str, Device]) -> AccessPlan:
+    """What the routers must do so that these accesses hold for sessions that run and devices that wait."""
     logins: list[tuple[int, int]] = []
     logouts: list[tuple[str, int]] = []
-    at = _routers_of(uow, [name for each in held for name in (each.user, username(each.user, tenant.realm))])
-    for each, access in zip(held, accesses, strict=True):
-        here = [*at[each.user], *(at[access.username] if tenant.realm else ())]
-        if not access.allowed:
-            logouts += [(each.user, router_id) for router_id in here]
-        elif isinstance(each, Device):
-            logins += [(each.id, router_id) for router_id in (here or _where_seen(uow, each.mac))]
-    return AccessPlan(tuple(accesses), tuple(logins), tuple(logouts))
-
-
-def _routers_of(uow: UnitOfWork, names: list[str]) -> Mapping[str, list[int]]:
-    """Name as routers know it → the routers with an open session under it."""
-    found: dict[str, list[int]] = defaultdict(list)
-    for router, row in open_sessions(uow, names) if names else ():
-        found[str(row["username"])].append(router.id)
-    return found
+    settles: list[tuple[str, int, bool]] = []
+    sessions = open_now(uow, [access.username for access in accesses])
+    for access in accesses:
+        here = [one for one in sessions if one.ref.username == bare(access.username)]
+        device = devices.get(access.username)
+        settles += [(access.username, one.router_id, one.is_lease) for one in here if one.is_lease or device is None]
+        if device is None:
+            continue
+        at = list(dict.fromkeys(one.router_id for one in here if not one.is_lease))
+        if access.allowed:
+            logins += [(device.id, router_id) for router_id in (at or _where_seen(uow, device.mac))]
+        else:
+            logouts += [(device.mac, router_id) for router_id in at]
+    said = news_of(uow, accesses, {one.ref.username for one in sessions})
+    return AccessPlan(
+        tuple(accesses), tuple(logins), tuple(logouts), tuple(dict.fromkeys(settles)), tuple(sorted(said.items()))
+    )
 
 
 _LOGINS = (
@@ -119,10 +127,15 @@ def synced(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> None:
         uow.later(SyncAccess(customer_id))
     for device in _devices_taken_over(uow, customer_id, plan):
         uow.later(SyncAccess(device.customer_id))
+    news, realm = dict(plan.news), tenants.current(uow).realm
     for device_id, router_id in now.logins:
-        uow.later(LogIn(device_id, router_id))
+        found = customers.device(uow, device_id)
+        name = username(found.mac, realm) if found is not None else ""
+        uow.later(LogIn(device_id, router_id, news.get(name, "")))
     for mac, router_id in now.logouts:
         uow.later(LogOut(mac, router_id))
+    for name, router_id, lease in now.settles:
+        uow.later(Settle(name, router_id, lease, news.get(name, "")))
 
 
 def _devices_taken_over(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> list[Device]:
@@ -134,51 +147,25 @@ def _devices_taken_over(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> 
 
 @dataclass(frozen=True, slots=True)
 class LoginPlan:
-    """Let `mac` in at `router`; a running session must end up with these limits (None: unlimited)."""
+    """Let `mac` in at a router; a session that runs already must end up with these terms."""
 
-    router: RouterAddress
     mac: str
-    ends_at: datetime
-    seconds_left: int
-    bytes_left: int | None
-    session: SessionRef | None
-    session_is_current: bool
+    terms: Terms
+    sessions: SessionPlan
+
+    @property
+    def router(self) -> RouterAddress:
+        return self.sessions.router
 
 
 @system_only
-def login_plan(uow: UnitOfWork, device_id: int, router_id: int) -> LoginPlan | None:
+def login_plan(uow: UnitOfWork, device_id: int, router_id: int, word: str = "") -> LoginPlan | None:
     """What letting this device in means now; None when it may not (any more) or the router is gone."""
     device = customers.device(uow, device_id)
-    router = uow.by_id(Router, router_id)
-    subscription = _lets_in(uow, device)
-    if device is None or router is None or subscription is None:
+    if device is None or device.released_at is not None:
         return None
-    tenant = tenants.current(uow)
-    here = [
-        row for at, row in open_sessions(uow, [device.mac, username(device.mac, tenant.realm)]) if at.id == router_id
-    ]
-    metered = subscription.quota_bytes is not None and not subscription.slows
-    left = max((subscription.quota_bytes or 0) - subscription.used_bytes, 0) if metered else None
-    return LoginPlan(
-        router=address_of(uow, router), mac=device.mac, ends_at=subscription.over_at,
-        seconds_left=int((subscription.over_at - uow.now).total_seconds()), bytes_left=left,
-        session=_session_ref(dict(here[0])) if here else None,
-        session_is_current=bool(here) and here[0]["class"] == f"{CLASS_PREFIX}{subscription.id}",
-    )  # fmt: skip
-
-
-def _lets_in(uow: UnitOfWork, held: Device | Login | None) -> subscriptions.Subscription | None:
-    """The subscription on which this device or login may be on the network now: one of the newest, as in `desired`."""
-    row = subscriptions.running(uow, held.customer_id, held.service) if held is not None else None
-    if held is None or row is None:
-        return None
-    all_held = (customers.devices if isinstance(held, Device) else customers.logins)(uow, held.customer_id)
-    newest = sorted((each.id for each in all_held), reverse=True)
-    return row if held.id in newest[: row.device_limit] else None
-
-
-def _session_ref(row: dict[str, object]) -> SessionRef:
-    return SessionRef(str(row["username"]), str(row["acctsessionid"]), str(row["framedipaddress"] or ""))
+    plan = session_plan(uow, username(device.mac, tenants.current(uow).realm), router_id, lease=False, word=word)
+    return None if plan is None or plan.terms is None else LoginPlan(device.mac, plan.terms, plan)
 
 
 @system_only
@@ -195,15 +182,10 @@ def away(uow: UnitOfWork, device_id: int, router_id: int) -> None:
 
 
 @system_only
-def logout_plan(uow: UnitOfWork, user: str, router_id: int) -> tuple[RouterAddress, SessionRef | None] | None:
-    """Where to end a session of a device (by MAC) or a login, unless it may be there again."""
-    router = uow.by_id(Router, router_id)
-    held = customers.owner_of(uow, user) or customers.login_named(uow, user)
-    if router is None or _lets_in(uow, held) is not None:
-        return None
-    names = [user, username(user, tenants.current(uow).realm)]
-    here = [row for at, row in open_sessions(uow, names) if at.id == router_id]
-    return address_of(uow, router), _session_ref(dict(here[0])) if here else None
+def logout_plan(uow: UnitOfWork, mac: str, router_id: int) -> SessionPlan | None:
+    """Where to end a session, unless the device may be there again."""
+    plan = session_plan(uow, username(mac, tenants.current(uow).realm), router_id, lease=False, word="")
+    return None if plan is None or plan.terms is not None else plan
 
 
 @customers_may

@@ -74,7 +74,7 @@ def test_a_session_of_the_hotspot_with_its_limits(
     (seen,) = adapter.running(place, "hotspot", PHONE)
     assert (seen.user, seen.mac, seen.address, seen.session_id) == (PHONE, PHONE, phone.ip, "")
     assert (seen.uptime_seconds, seen.seconds_left, seen.limit_bytes_total) == (60, 840, 5000)
-    assert (seen.rate, seen.address_lists) == (SPELLED, {"a", "b"})
+    assert (seen.rate, seen.address_lists) == (SPELLED, frozenset({"a", "b"}))
 
 
 def test_a_line_with_its_limits(
@@ -86,7 +86,7 @@ def test_a_line_with_its_limits(
     (seen,) = adapter.running(place, "ppp", USER)
     assert (seen.user, seen.mac, seen.address, seen.session_id) == (USER, MAC, line.address, line.session_id)
     assert (seen.uptime_seconds, seen.seconds_left, seen.limit_bytes_total) == (60, None, None)
-    assert (seen.rate, seen.address_lists) == (SPELLED, {"homes"})
+    assert (seen.rate, seen.address_lists) == (SPELLED, frozenset({"homes"}))
 
 
 def test_a_lease_with_its_limits(

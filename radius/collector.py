@@ -36,7 +36,7 @@ from core.texts import one_line
 from core.uow import UnitOfWork
 from radius.notes import Throttle
 
-ROUTERS_EVERY_SECONDS = 0.4
+ROUTERS_EVERY_SECONDS = 0.25
 """How old a router's file may be; FreeRADIUS looks at its date once a second."""
 LOG_EVERY_SECONDS = 0.25
 BATCH_BYTES = 256 * 1024
@@ -126,28 +126,31 @@ class RouterFiles:
 
     def __init__(self, run_folder: Path) -> None:
         self._folder = run_folder
+        self._kept: tuple[dict[tuple[str, str], str], list[int]] | None = None
 
-    def keep(self, routers: Iterable[NasClient]) -> bool:
-        """Make the folders say exactly this. True when something was changed."""
+    def keep(self, routers: Iterable[NasClient]) -> None:
+        """Make the folders say exactly this. A router that FreeRADIUS cannot be told about is left out."""
         wanted: dict[tuple[str, str], str] = {}
+        left_out: list[int] = []
         for client in routers:
             try:
                 wanted[ROUTERS_IPV6 if ":" in client.address else ROUTERS, client.address] = _client(client)
-            except ValueError as error:
-                log.error("radius.router_left_out", router_id=client.router_id, error=str(error))
-        changed = False
+            except ValueError:
+                left_out.append(client.router_id)
+        if (wanted, left_out) == self._kept:
+            return
+        for router_id in left_out:
+            log.error("radius.router_left_out", router_id=router_id, why="FreeRADIUS cannot be told this secret")
         for folder in (ROUTERS, ROUTERS_IPV6):
             (self._folder / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
             for path in (self._folder / folder).iterdir():
                 if (folder, path.name) not in wanted:
                     path.unlink(missing_ok=True)
-                    changed = True
         for (folder, address), text in wanted.items():
             path = self._folder / folder / address
             if not path.exists() or path.read_text("utf-8") != text:
                 _replace(path, self._folder / f".{address}.new", text)
-                changed = True
-        return changed
+        self._kept = wanted, left_out
 
 
 def _replace(path: Path, fresh: Path, text: str) -> None:
@@ -191,6 +194,7 @@ class Collector:
         self._routers: dict[str, NasClient] = {}
         self._positions: dict[str, int] | None = None
         self._throttle = Throttle()
+        self._ready = False
         self._held_up = False
 
     def run(self) -> None:
@@ -227,11 +231,15 @@ class Collector:
         return done
 
     def routers_once(self) -> bool:
-        """Write the files of routers that came, changed or went. True when there were any."""
+        """Write the files of routers that came, changed or went."""
         with self._app.look(None) as uow:
             routers = network.nas_clients(uow)
+        self._files.keep(routers)
+        if not self._ready:
+            log.info("radius.collector_ready", routers=len(routers))
+            self._ready = True
         self._routers = {client.address: client for client in routers}
-        return self._files.keep(routers)
+        return True
 
     def collect_once(self) -> bool:
         """Bring what is new in the log into the tables. True when there may be more at once."""
@@ -242,7 +250,7 @@ class Collector:
                         radius_log_file.c.server == self._server
                     )
                 )
-                self._positions = dict(found.tuples().all())
+                self._positions = {row.name: row.position for row in found}
         more = False
         for path in sorted(self._log_folder.glob(LOG_FILES)):
             more = self._read(path) or more

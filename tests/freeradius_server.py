@@ -33,15 +33,25 @@ STOCK_SQL = STOCK / "mods-config" / "sql" / "main" / "postgresql"
 STOCK_SECRET = "testing123"
 STATUS_SECRET = "only-for-health-checks"
 START_SECONDS_MAX = 20
+READY_WORDS = "radius.collector_ready"
 
 
 def freeradius_program() -> str:
     """The server's program. Raises `ServiceMissing`."""
-    for name in ("freeradius", "radiusd"):
-        for folder in (None, "/usr/sbin"):
+    for folder in (None, "/usr/sbin"):
+        for name in ("freeradius", "radiusd"):
             if found := shutil.which(name, path=folder):
                 return found
     raise ServiceMissing("FreeRADIUS was not found. Install it (Debian: apt install freeradius freeradius-postgresql)")
+
+
+def _modules() -> str:
+    """Where the package keeps them, beside its program or as Debian does."""
+    beside = Path(freeradius_program()).parent.parent
+    for folder in (beside / "lib" / "freeradius", beside / "lib64" / "freeradius", beside / "lib"):
+        if (folder / "rlm_sql_postgresql.so").exists():
+            return str(folder)
+    raise ServiceMissing("FreeRADIUS has no module for PostgreSQL (Debian: apt install freeradius-postgresql)")
 
 
 def conninfo(database_url: str) -> str:
@@ -97,12 +107,14 @@ class FreeRadius:
 
     def start_collector(self) -> None:
         """Start the collector and wait until it has written the files of all routers there are."""
-        with (self.folder / "collector.out").open("ab") as output:
+        with (self.folder / "collector.out").open("a+b") as output:
+            output.seek(0)
+            before = output.read().decode().count(READY_WORDS)
             self.collector = subprocess.Popen(
                 self.collector_command, cwd=ROOT, env={**os.environ, **self.environment}, stdout=output, stderr=output
             )
-        ready, deadline = self.run_folder / "clients", time.monotonic() + START_SECONDS_MAX
-        while not ready.is_dir():
+        deadline, said = time.monotonic() + START_SECONDS_MAX, self.folder / "collector.out"
+        while said.read_text().count(READY_WORDS) <= before:
             if self.collector.poll() is not None or time.monotonic() > deadline:
                 raise ServiceFailed(f"the collector did not start: {self.words()[-1500:]}")
             time.sleep(0.02)
@@ -178,6 +190,7 @@ def freeradius_server(
             "DUKA_FREERADIUS_DATABASE": conninfo(database_url),
             "DUKA_FREERADIUS_PASSWORD": make_url(database_url).password or "",
             "DUKA_FREERADIUS_HOST": "127.0.0.1",
+            "DUKA_FREERADIUS_LIB": _modules(),
             "DUKA_FREERADIUS_LOG": str(home / "log"),
             "DUKA_FREERADIUS_RUN": str(home / "run"),
             "DUKA_FREERADIUS_STATUS_SECRET": STATUS_SECRET,
@@ -262,7 +275,7 @@ def _edit(path: Path, *changes: tuple[str, str]) -> None:
     """Each pattern must be there: a package that looks different is noticed."""
     text = path.read_text()
     for pattern, replacement in changes:
-        text, count = re.subn(pattern, lambda _found, words=replacement: words, text, flags=re.MULTILINE)
+        text, count = re.subn(pattern, replacement.replace("\\", "\\\\"), text, flags=re.MULTILINE)
         if not count:
             raise ServiceFailed(f"{path.name} of the package is not as expected: nothing like {pattern!r}")
     path.write_text(text)
@@ -272,6 +285,6 @@ def _edit(path: Path, *changes: tuple[str, str]) -> None:
 def _home(folder: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="duka-freeradius-", ignore_cleanup_errors=True) as own:
         home = folder or Path(own)
-        for part in ("log", "run", "run/kept"):
+        for part in ("log", "run/kept", "run/clients", "run/clients6"):
             (home / part).mkdir(parents=True, exist_ok=True)
         yield home

@@ -1,0 +1,1 @@
+"""FreeRADIUS, started for real, on the shop's tables."""

@@ -105,12 +105,12 @@ def entitlements(uow: UnitOfWork, wanted: Mapping[str, int]) -> dict[str, Entitl
     return found
 
 
-def _rows(uow: UnitOfWork, names: list[str]) -> Iterable[tuple[int, str, str, Any]]:
+def _rows(uow: UnitOfWork, names: list[str]) -> Iterable[Any]:
     connection = uow.session.connection()
     if connection.dialect.name == "postgresql":
-        return connection.exec_driver_sql(_POSTGRESQL, {"names": names}).tuples().all()
-    [everything] = connection.exec_driver_sql(_SQLITE, {"names": json.dumps(names)}).fetchone() or ("[]",)
-    rows: list[tuple[int, str, str, Any]] = json.loads(everything)
+        return connection.exec_driver_sql(_POSTGRESQL, {"names": names}).all()
+    [everything] = connection.exec_driver_sql(_SQLITE, {"names": json.dumps(names)}).one()
+    rows: list[Any] = json.loads(everything)
     return rows
 
 

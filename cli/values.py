@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
 
 from cli.failures import Failed
+
+Model = TypeVar("Model", bound=BaseModel)
 
 SECONDS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 BYTES = {"kb": 10**3, "mb": 10**6, "gb": 10**9, "tb": 10**12}
@@ -37,3 +42,15 @@ def speed(text: str) -> tuple[int, int]:
     up, up_unit, down, down_unit = match.groups()
     upload = int(up) * KBPS[up_unit]
     return upload, int(down) * KBPS[down_unit] if down else upload
+
+
+def checked(kind: type[Model], **values: Any) -> Model:
+    """Values that were given (None: not), as a model. `Failed` says which of them is wrong, and why."""
+    try:
+        return kind.model_validate({name: value for name, value in values.items() if value not in (None, [], ())})
+    except ValidationError as error:
+        said = "; ".join(
+            f"--{str(fault['loc'][0]).replace('_', '-')}: {fault['msg'].removeprefix('Value error, ')}"
+            for fault in error.errors()
+        )
+        raise Failed(said) from error

@@ -1,4 +1,4 @@
-"""`duka customer`: what is known about one person."""
+"""`duka customer`: what is known about one person, and what they get beyond their package."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from zoneinfo import ZoneInfo
 import typer
 
 from cli import console
+from cli.commands import login
+from cli.commands.login import Address, Phone, Routes, addresses, told
+from cli.commands.login import known as known_customer
 from cli.console import plain
-from cli.failures import Failed
 from cli.shop import Shop, TenantOption, shop
 from core import customers, ledger, messaging, network, purchases, subscriptions, tenants
 from core.ledger import chart
@@ -23,6 +25,9 @@ MESSAGES_SHOWN = 5
 app = typer.Typer(no_args_is_help=True, help="What is known about one customer.")
 
 
+app.add_typer(login.app, name="login")
+
+
 @app.callback()
 def _group() -> None:
     """What is known about one customer."""
@@ -30,21 +35,93 @@ def _group() -> None:
 
 @app.command("show")
 def show(
-    phone: Annotated[str, typer.Argument(help="0712 345678 or +254712345678.")],
+    phone: Phone,
     reveal: Annotated[bool, typer.Option(help="Show number and texts in full; noted in the audit.")] = False,
     tenant: TenantOption = None,
 ) -> None:
     """What they have left, their devices, whether they are online, and what they were told lately."""
     with shop(tenant) as here, here.work() as uow:
-        number = Msisdn.parse(phone, here.tenant.country)
-        known = customers.by_phone(uow, number)
-        if known is None:
-            raise Failed(f"nobody with the number {number.masked} has been here yet")
+        known = known_customer(uow, here, phone)
+        number = Msisdn(known.msisdn)
         if reveal:
             uow.record("customer.revealed", known)
         console.table(("", ""), _facts(uow, here, known, number if reveal else number.masked))
         _devices(uow, known.id)
         _messages(uow, number, tenants.zone(here.tenant), reveal=reveal)
+
+
+@app.command("device")
+def device(
+    phone: Phone,
+    mac: Annotated[str, typer.Argument(help="Address of the device: AA:BB:CC:DD:EE:FF.")],
+    address: Address = None,
+    route: Routes = None,
+    plainly: Annotated[bool, typer.Option("--no-address", help="No addresses of its own any more.")] = False,
+    tenant: TenantOption = None,
+) -> None:
+    """Give somebody a device, or a device of theirs an address that is always the same (DHCP, hotspot)."""
+    extras = customers.Extras() if plainly else addresses(address, route)
+    with shop(tenant) as here, here.work() as uow:
+        who = known_customer(uow, here, phone)
+        held = customers.add_device(uow, who, mac)
+        if extras is not None:
+            customers.give_addresses(uow, held, extras)
+        console.good(f"device {plain(held.mac)}: {plain(told(held.extras))}")
+
+
+@app.command("auto-renew")
+def auto_renew(
+    phone: Phone,
+    wanted: Annotated[bool, typer.Option("--on/--off", help="Buy again what ends, from the wallet.")],
+    tenant: TenantOption = None,
+) -> None:
+    """Whether what ends is bought again by itself. Only what the wallet covers is ever bought."""
+    with shop(tenant) as here, here.work() as uow:
+        subscriptions.renew_by_itself(uow, known_customer(uow, here, phone), wanted=wanted)
+    console.good("what ends is bought again from the wallet" if wanted else "nothing is bought by itself")
+
+
+@app.command("log")
+def log(
+    whom: Annotated[str, typer.Argument(help="A phone number, a login, or the address of a device.")],
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many lines.")] = 20,
+    before: Annotated[int | None, typer.Option(help="Go on before this line.")] = None,
+    tenant: TenantOption = None,
+) -> None:
+    """Who was let in, who was not and why, and when somebody was cut off; newest first."""
+    with shop(tenant) as here, here.look() as uow:
+        zone, users, who = tenants.zone(here.tenant), *_whom(uow, here, whom)
+        answers = network.answers_to(uow, users, limit=limit, before_id=before)
+        cuts = subscriptions.suspensions(uow, who.id, limit) if who and before is None else []
+    console.table(
+        ("line", "at", "user", "device", "asked at", "answer", "why"),
+        [
+            (each.id, f"{each.at.astimezone(zone):%Y-%m-%d %H:%M:%S}", plain(each.user), plain(each.device),
+             plain(each.place), each.verdict, each.reason)
+            for each in answers
+        ],
+    )  # fmt: skip
+    if len(answers) == limit:
+        console.hint(f"older ones: --before {answers[-1].id}")
+    if cuts:
+        console.table(("cut off at", "why"), [(at(each.at, zone), each.reason) for each in cuts])
+
+
+def _whom(uow: UnitOfWork, here: Shop, whom: str) -> tuple[list[str], customers.Customer | None]:
+    """Names in RADIUS, and the customer when one was named."""
+    if not whom.strip().isdecimal():  # a number without signs is a phone's
+        try:
+            return [customers.normalise_mac(whom)], None
+        except customers.BadMac:
+            pass
+    try:
+        name = customers.normalise_login(whom)
+    except customers.BadLogin:
+        name = ""
+    if customers.login_named(uow, name) is not None:
+        return [name], None
+    who = known_customer(uow, here, whom)
+    return network.users_of(uow, who.id), who
 
 
 def _facts(uow: UnitOfWork, here: Shop, known: customers.Customer, number: str) -> list[tuple[str, object]]:
@@ -74,7 +151,8 @@ def _devices(uow: UnitOfWork, customer_id: int) -> None:
         console.say("no devices")
         return
     console.table(
-        ("device", "kind of address"), [(plain(each.mac), "private" if each.randomised else "fixed") for each in held]
+        ("device", "kind of address", "addresses"),
+        [(plain(each.mac), "private" if each.randomised else "fixed", plain(told(each.extras))) for each in held],
     )
 
 

@@ -12,7 +12,7 @@ from cli.addresses import addresses
 from cli.console import ask, ask_secret, plain
 from cli.failures import Failed, first_line
 from cli.shop import Shop, TenantOption, shop
-from core import tenants
+from core import network, tenants
 from core.errors import GatewayFailure, GatewayRefused
 from core.tenants import AfricasTalkingAccount, DarajaAccount, TenantSettings
 
@@ -114,10 +114,14 @@ def daraja(
 def general(
     help_line: Annotated[str | None, typer.Option(help="Number that customers may call; '' for none.")] = None,
     interim_seconds: Annotated[int | None, typer.Option(help="How often routers report usage.")] = None,
+    redirects: Annotated[
+        bool | None,
+        typer.Option("--redirects/--no-redirects", help="Over PPP and DHCP, lead who has not paid to where one can."),
+    ] = None,
     tenant: TenantOption = None,
 ) -> None:
     """What is neither account nor router."""
-    given = {"help_line": help_line, "interim_seconds": interim_seconds}
+    given = {"help_line": help_line, "interim_seconds": interim_seconds, "redirects": redirects}
     changed = {name: value for name, value in given.items() if value is not None}
     with shop(tenant) as here:
         change(here, **changed)
@@ -142,7 +146,7 @@ def change(here: Shop, **changed: object) -> None:
     """Change some of the ISP's settings, checked as a whole."""
     with here.work() as uow:
         before = tenants.settings_of(uow)
-        tenants.change_settings(uow, _checked(TenantSettings, {**before.model_dump(), **_plain_values(changed)}))
+        network.change_settings(uow, _checked(TenantSettings, {**before.model_dump(), **_plain_values(changed)}))
 
 
 def register_urls(here: Shop, *, quiet: bool = False) -> None:

@@ -1,6 +1,7 @@
 """What is for sale: packages with their price history."""
 
 from core.catalog.actions import (
+    GRACE_SHARE,
     BadPackage,
     NotOnSale,
     PriceChanged,
@@ -12,14 +13,19 @@ from core.catalog.actions import (
     reprice,
     withdraw,
 )
+from core.catalog.hours import BadHours
+from core.catalog.hours import parse as parse_hours
+from core.catalog.hours import tell as tell_hours
 from core.catalog.models import SERVICES, Package, PackagePrice
 from core.catalog.profile import Profile
 from core.ports import MAC, PPP
 
 __all__ = [
+    "GRACE_SHARE",
     "MAC",
     "PPP",
     "SERVICES",
+    "BadHours",
     "BadPackage",
     "NotOnSale",
     "Package",
@@ -29,8 +35,10 @@ __all__ = [
     "by_code",
     "on_sale",
     "package",
+    "parse_hours",
     "publish",
     "quote",
     "reprice",
+    "tell_hours",
     "withdraw",
 ]

@@ -7,6 +7,7 @@ from core.network.actions import (
     add_router,
     address_of,
     all_routers,
+    change_settings,
     find_router,
     remove_router,
     router,
@@ -19,6 +20,7 @@ from core.network.auth_log import Knock, LogLine, knocked, log_logins, seen
 from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
 from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
+from core.network.inquiries import Answer, answers_to, users_of
 from core.network.models import Router, Sighting
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
@@ -46,6 +48,7 @@ __all__ = [
     "STALE_BATCH",
     "AccessPlan",
     "AccountingEvent",
+    "Answer",
     "Entitlement",
     "Knock",
     "LogLine",
@@ -68,7 +71,9 @@ __all__ = [
     "add_router",
     "address_of",
     "all_routers",
+    "answers_to",
     "away",
+    "change_settings",
     "close_silent",
     "desired",
     "desired_access",
@@ -105,5 +110,6 @@ __all__ = [
     "usage_of_devices",
     "usage_of_name",
     "usage_of_subscription",
+    "users_of",
     "waiting_devices",
 ]

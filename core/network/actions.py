@@ -11,15 +11,18 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    union,
+    update,
 )
 
 from core import outbox, tenants
-from core.customers import Device
+from core.customers import Device, Login
 from core.errors import Refusal
 from core.network.models import Router, Sighting
 from core.ports import RouterAddress, RouterHealth
 from core.radius_tables import nas, radius_nas
 from core.roles import Can, customers_may, requires, system_only
+from core.tasks import SyncAccess
 from core.texts import one_line
 from core.uow import UnitOfWork
 
@@ -83,6 +86,24 @@ def _presence(uow: UnitOfWork) -> dict[str, str]:
         "realm": tenant.realm, "timezone": tenant.timezone, "language": tenant.language,
         "service_code": (account and account.service_code) or "",
     }  # fmt: skip
+
+
+@requires(Can.MANAGE_STAFF)
+def change_settings(uow: UnitOfWork, settings: tenants.TenantSettings) -> None:
+    """Replace the ISP's settings, and let RADIUS know: at once what routers need, and in the rows of whoever it concerns."""
+    before = tenants.settings_of(uow)
+    tenants.change_settings(uow, settings)
+    uow.session.execute(update(radius_nas).where(radius_nas.c.tenant_id == uow.tenant).values(**_presence(uow)))
+    if (before.redirects, before.interim_seconds) != (settings.redirects, settings.interim_seconds):
+        held = union(
+            *(
+                select(kind.tenant_id, kind.customer_id).where(kind.tenant_id == uow.tenant, kind.released_at.is_(None))
+                for kind in (Device, Login)
+            )
+        )
+        found = held.subquery()
+        outbox.promise_each(uow.session, SyncAccess, select(found.c.tenant_id, found.c.customer_id), uow.now)
+        uow.promised_now = True
 
 
 @requires(Can.MANAGE_ROUTERS)

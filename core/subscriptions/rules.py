@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from core.catalog import GRACE_SHARE
+
 
 @dataclass(frozen=True, slots=True)
 class Term:
@@ -61,12 +63,11 @@ class Begin:
     ends_at: datetime
 
 
-GRACE_SHARE = 2
-"""Grace takes back at most one second in so many of what is bought next: whoever pays gets on."""
-
-
 def stack(terms: Sequence[Term], offer: Offer, now: datetime) -> Extend | Begin:
-    """Where a purchase goes among the terms that are not over."""
+    """Where a purchase goes among the terms that are not over.
+
+    Grace takes back at most half of what is bought (1/GRACE_SHARE), also of something short: whoever pays gets on.
+    """
     terms = sorted((term for term in terms if term.over > now), key=lambda term: term.starts_at)
     duration = timedelta(seconds=offer.duration_seconds)
     in_grace = [term for term in terms if term.usable and term.ends_at <= now]

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from datetime import timedelta
 
 from sqlalchemy import (
+    Integer,
+    bindparam,
     delete,
     insert,
     select,
@@ -24,7 +26,7 @@ from core.radius_tables import nas, radius_nas
 from core.roles import Can, customers_may, requires, system_only
 from core.tasks import SyncAccess
 from core.texts import one_line
-from core.uow import UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 WAITING_WINDOW = timedelta(minutes=10)
 SECRET_BYTES = 18
@@ -179,18 +181,28 @@ def router_down(uow: UnitOfWork, router_id: int, error: str) -> None:
     found.trouble = one_line(error, 200)
 
 
+_WAITING = (
+    select(Sighting.mac, Router.name)
+    .join(Router, Router.id == Sighting.router_id)
+    .outerjoin(
+        Device,
+        (Device.tenant_id == OWN_TENANT) & (Device.mac == Sighting.mac) & Device.released_at.is_(None),
+    )
+    .where(
+        Sighting.tenant_id == OWN_TENANT,
+        Router.tenant_id == OWN_TENANT,
+        Sighting.seen_at > bindparam("since"),
+        Device.id.is_(None),
+    )
+    .order_by(Sighting.seen_at.desc(), Sighting.id.desc())
+    .limit(bindparam("most", type_=Integer))
+)
+
+
 @customers_may
 def waiting_devices(uow: UnitOfWork, limit: int = 20) -> list[tuple[str, str]]:
     """`(MAC, router name)` of devices that knocked within ten minutes and belong to nobody, latest first."""
-    rows = uow.session.execute(
-        select(Sighting.mac, Router.name)
-        .join(Router, Router.id == Sighting.router_id)
-        .outerjoin(Device, (Device.mac == Sighting.mac) & (Device.released_at.is_(None)))
-        .where(Sighting.seen_at > uow.now - WAITING_WINDOW, Device.id.is_(None))
-        .order_by(Sighting.seen_at.desc(), Sighting.id.desc())
-        .limit(limit)
-    )
     unique: dict[str, str] = {}
-    for mac, name in rows:
-        unique.setdefault(mac, name)
+    for row in uow.run(_WAITING, since=uow.now - WAITING_WINDOW, most=limit):
+        unique.setdefault(row.mac, row.name)
     return list(unique.items())

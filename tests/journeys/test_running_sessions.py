@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import count
 
 import pytest
 
@@ -16,10 +15,9 @@ from core import subscriptions
 from core.catalog import Package, Profile
 from core.rates import Burst, Speed
 from core.subscriptions import Subscription
-from core.tasks import SyncAccess
 from core.uow import UnitOfWork
 from sim.routeros import Device
-from tests.journeys.told import assert_nothing_owed
+from tests.journeys.told import assert_nothing_owed, buy, change
 from tests.town import TV, Town
 
 ACTIVE, QUEUES = "/ip/hotspot/active", "/queue/simple"
@@ -56,27 +54,12 @@ class Online:
 
     def change(self, work: Callable[[UnitOfWork, Subscription], object]) -> None:
         """Something happens to the subscription that runs; whatever follows from it happens."""
-        with self.town.app.work(self.town.shop.tenant_id) as uow:
-            row = uow.session.query(Subscription).filter(Subscription.closed_at.is_(None)).one()
-            work(uow, row)
-            uow.later(SyncAccess(row.customer_id))
-        self.town.work_off()
+        change(self.town, work)
 
     def use(self, mega: int) -> None:
         """So much traffic passes, and the next report tells of it."""
         assert self.device.move_traffic(0, mega * MEGA) == mega * MEGA
         self.town.pass_time(300, step_seconds=60)
-
-
-_purchases = count(1)
-
-
-def buy(town: Town, package: Package) -> None:
-    """The caller pays for this package; whatever follows from it happens."""
-    who = town.customer()
-    with town.app.work(town.shop.tenant_id) as uow:
-        subscriptions.grant(uow, customer_id=who.id, package=package, purchase_id=next(_purchases))
-    town.work_off()
 
 
 def online_with(town: Town, profile: Profile | None = None, **facts: object) -> Online:

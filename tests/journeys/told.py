@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from itertools import count
 
-from core import messaging, purchases
+from core import messaging, purchases, subscriptions
+from core.catalog import Package
 from core.money import Money
 from core.payments import Payment
+from core.subscriptions import Subscription
+from core.tasks import SyncAccess
+from core.uow import UnitOfWork
 from sim.routeros import Device
 from tests.town import CALLER, PIN, TV, Town
 
@@ -47,6 +53,26 @@ def ordered(town: Town) -> Device:
 def pay(town: Town, msisdn: str = CALLER) -> None:
     """The PIN is typed; whatever follows from it happens."""
     town.phone(msisdn).type_pin(PIN)
+    town.work_off()
+
+
+_purchases = count(1)
+
+
+def buy(town: Town, package: Package, msisdn: str = CALLER) -> None:
+    """Somebody has paid for this package at the counter; whatever follows from it happens."""
+    who = town.customer(msisdn)
+    with town.app.work(town.shop.tenant_id) as uow:
+        subscriptions.grant(uow, customer_id=who.id, package=package, purchase_id=next(_purchases))
+    town.work_off()
+
+
+def change(town: Town, work: Callable[[UnitOfWork, Subscription], object]) -> None:
+    """Something happens to the only subscription that runs; whatever follows from it happens."""
+    with town.app.work(town.shop.tenant_id) as uow:
+        row = uow.session.query(Subscription).filter(Subscription.closed_at.is_(None)).one()
+        work(uow, row)
+        uow.later(SyncAccess(row.customer_id))
     town.work_off()
 
 

@@ -14,12 +14,20 @@ from sqlalchemy.exc import SQLAlchemyError
 from core import config
 from tests import services
 from tests.parity.cases import TABLE
+from tests.parity.servers import SERVERS, WHERE
 from tests.parity.stories import STORIES
 from tests.parity.telling import tell_all
-from tests.parity.world import Endpoint, World, embedded, open_world
+from tests.parity.world import Endpoint, World, open_world
 
-SERVERS = {"embedded": embedded}
 FAILURES = (AssertionError, OSError, RuntimeError, SQLAlchemyError)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    chosen = metafunc.config.getoption("--databases").split(",")
+    if "where" in metafunc.fixturenames:
+        metafunc.parametrize("where", [each for each in WHERE if each[1] in chosen], ids="-".join)
+    if "both" in metafunc.fixturenames:
+        metafunc.parametrize("both", ["postgresql"] if "postgresql" in chosen else [])
 
 
 @pytest.fixture(scope="package")
@@ -54,31 +62,33 @@ def worlds(
 class Once:
     """What a server on a kind of database gave, asked for once; a failure to ask is one, too."""
 
-    def __init__(self, worlds: Callable[[str], World], play: Callable[[World, Endpoint], dict[str, Any]]) -> None:
+    def __init__(self, worlds: Callable[[str], World], play: Callable[[World, list[Endpoint]], dict[str, Any]]) -> None:
         self._worlds, self._play = worlds, play
-        self._known: dict[tuple[str, str], dict[str, Any] | Exception] = {}
+        self._known: dict[tuple[str, str], dict[str, Any] | str] = {}
 
     def __call__(self, server: str, kind: str) -> dict[str, Any]:
         if (server, kind) not in self._known:
             try:
                 world = self._worlds(kind)
-                with SERVERS[server](world) as endpoint:
-                    self._known[server, kind] = self._play(world, endpoint)
+                with ExitStack() as stack:
+                    names = SERVERS if server == "in turns" else (server,)
+                    endpoints = [stack.enter_context(SERVERS[name](world)) for name in names]
+                    self._known[server, kind] = self._play(world, endpoints)
             except FAILURES as error:
-                self._known[server, kind] = error
+                self._known[server, kind] = f"{server} on {kind} could not be asked: {type(error).__name__}: {error}"
         known = self._known[server, kind]
-        if isinstance(known, Exception):
-            raise known
+        if isinstance(known, str):
+            raise AssertionError(known)
         return known
 
 
 @pytest.fixture(scope="package")
 def answers(worlds: Callable[[str], World]) -> Once:
     """What a server on a kind of database answered to the whole table."""
-    return Once(worlds, lambda world, endpoint: world.play(endpoint, TABLE))
+    return Once(worlds, lambda world, servers: world.play(servers[0], TABLE))
 
 
 @pytest.fixture(scope="package")
 def stories(worlds: Callable[[str], World]) -> Once:
     """What a server on a kind of database knew after each story."""
-    return Once(worlds, lambda world, endpoint: tell_all(world, [endpoint], STORIES))
+    return Once(worlds, lambda world, servers: tell_all(world, servers, STORIES))

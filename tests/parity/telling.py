@@ -98,14 +98,15 @@ def tell(world: World, servers: list[Endpoint], story: Story, number: int) -> To
 
 def look(world: World, case: Case, began: datetime, unanswered: list[int]) -> Told:
     """What is known about the people of a story."""
-    sessions = (
-        select(radacct).where(radacct.c.acctsessionid.like(f"{case.number:04x}%")).order_by(radacct.c.acctstarttime)
-    )
+    own = radacct.c.acctsessionid.like(f"{case.number:04x}%")
+    sessions = select(radacct).where(own)
     with world.app.engine.connect() as connection:
         rows = [dict(row) for row in connection.execute(sessions).mappings()]
+        rows.sort(key=lambda row: (round(row["acctstarttime"].timestamp()), row["acctsessionid"]))
         names = {row["username"] for row in rows}
         keys = names | {f"{name}@{REALM}" for name in names}
-        days = connection.execute(select(usage_day).where(usage_day.c.username.in_(keys))).mappings()
+        used = select(usage_day).where(usage_day.c.username.in_(keys)).order_by(*usage_day.primary_key.columns)
+        days = connection.execute(used).mappings()
         charged = connection.execute(
             select(Subscription.used_bytes).where(Subscription.id == case.subscription_id)
         ).scalar()

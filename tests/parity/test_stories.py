@@ -7,18 +7,12 @@ from collections.abc import Callable
 import pytest
 
 from tests.parity.stories import STORIES
-from tests.parity.telling import Told, as_case, differences
+from tests.parity.table import SECONDS_TOLERANCE
+from tests.parity.telling import TIMES, Told, as_case, differences
 
 BY_NAME = {story.name: (number, story) for number, story in enumerate(STORIES)}
-WHERE = (("embedded", "sqlite"), ("embedded", "postgresql"))
 Stories = Callable[[str, str], dict[str, Told]]
 assert len(BY_NAME) == len(STORIES)
-
-
-def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    chosen = metafunc.config.getoption("--databases").split(",")
-    if "where" in metafunc.fixturenames:
-        metafunc.parametrize("where", [each for each in WHERE if each[1] in chosen], ids="-".join)
 
 
 @pytest.mark.parametrize("name", BY_NAME)
@@ -34,3 +28,26 @@ def test_the_stories(stories: Stories, where: tuple[str, str], name: str) -> Non
         assert told.charged == story.charged
     up, down = (sum(getattr(known, side) for known in story.known) for side in ("up", "down"))
     assert (sum(day["input_bytes"] for day in told.days), sum(day["output_bytes"] for day in told.days)) == (up, down)
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_two_servers_one_memory(stories: Stories, both: str, name: str) -> None:
+    """Column by column; and the same again when every packet goes to the other server than the one before."""
+    ours, theirs, in_turns = (stories(server, both)[name] for server in ("embedded", "freeradius", "in turns"))
+    for told in (theirs, in_turns):
+        assert len(told.sessions) == len(ours.sessions)
+        for row, other in zip(ours.sessions, told.sessions, strict=True):
+            for column in TIMES:
+                assert _near(row[column], other[column]), column
+            assert _without(row, *TIMES) == _without(other, *TIMES)
+        assert told.days == ours.days
+        assert told.charged == ours.charged
+        assert told.unanswered == ours.unanswered
+
+
+def _near(one: int | None, other: int | None) -> bool:
+    return one == other if one is None or other is None else abs(one - other) <= SECONDS_TOLERANCE
+
+
+def _without(row: dict[str, object], *columns: str) -> dict[str, object]:
+    return {column: value for column, value in row.items() if column not in columns}

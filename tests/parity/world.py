@@ -19,7 +19,6 @@ from core.phone import Msisdn
 from core.radius_tables import radacct, radcheck, radius_nas, radius_user, radpostauth, radreply, usage_day
 from core.subscriptions.models import Subscription
 from core.tenants import AfricasTalkingAccount, TenantSettings
-from radius.server import RadiusServer
 from tests.parity import wire
 from tests.parity.asking import packet_for
 from tests.parity.table import INTERIM, RATE, REALM, ROUTERS, Ask, Case, Router, Rows, Silence, Spelling
@@ -267,17 +266,6 @@ def _line(row: Any, username: str | None) -> str:
 
 def _spelt(hours: str | Spelling, now: datetime) -> str:
     return hours if isinstance(hours, str) else hours(now)
-
-
-@contextmanager
-def embedded(world: World) -> Iterator[Endpoint]:
-    """The embedded server on this world's database."""
-    server = RadiusServer(world.app, "127.0.0.1", 0, 0)
-    server.start()
-    try:
-        yield Endpoint("embedded", server.auth_port, server.acct_port, server.settle)
-    finally:
-        server.stop()
 
 
 @contextmanager

@@ -42,7 +42,8 @@ def refusal(stream: bytes) -> int:
 
 @given(st.lists(st.integers(0, 400), max_size=12))
 def test_requests_are_the_same_however_they_are_cut(cuts: list[int]) -> None:
-    stream, door, found = POST + CHUNKED + GET + BARE, incoming(), []
+    stream, door = POST + CHUNKED + GET + BARE, incoming()
+    found: list[tuple[str, bytes]] = []
     at = 0
     for cut in [*sorted(cuts), len(stream)]:
         door.feed(stream[at : max(cut, at)])
@@ -53,7 +54,8 @@ def test_requests_are_the_same_however_they_are_cut(cuts: list[int]) -> None:
 
 
 def test_byte_by_byte_is_a_request_too() -> None:
-    door, found = incoming(), []
+    door = incoming()
+    found: list[tuple[str, bytes]] = []
     for byte in CHUNKED:
         assert not found
         door.feed(bytes([byte]))

@@ -31,7 +31,6 @@ ANSWER_BYTES_MAX = 1024
 HEADER_BYTES = 64
 """sizeof(struct mmsghdr) where pointers have 64 bits."""
 LOOK_SECONDS = 0.05
-FOREVER = 1e9
 INTERIMS = 8
 AT_ONCE = 2048
 """How many sessions the accounting mix has going at any time."""
@@ -60,6 +59,9 @@ class Packets:
         self.offsets = array("L", [0])
         self.socket_of = array("H")
         self.due = array("d")
+        self.wave = array("B")
+        self.final_bytes: dict[bytes, int] = {}
+        """What each session of the accounting mix has carried in the end."""
         self._next = [0] * (len(routers) * sockets_each)
 
     def __len__(self) -> int:
@@ -70,11 +72,12 @@ class Packets:
         self._next[sock] = (self._next[sock] + 1) % 256
         return self._next[sock]
 
-    def add(self, raw: bytes, sock: int, due: float = 0.0) -> None:
+    def add(self, raw: bytes, sock: int, due: float = 0.0, wave: int = 0) -> None:
         self.blob += raw
         self.offsets.append(len(self.blob))
         self.socket_of.append(sock)
         self.due.append(due)
+        self.wave.append(wave)
 
     def raw(self, index: int) -> bytes:
         return bytes(self.blob[self.offsets[index] : self.offsets[index + 1]])
@@ -136,6 +139,7 @@ class Load:
         self.took = array("d", [-1.0]) * len(packets)
         self.answers: list[tuple[int, bytes]] = []
         self.sent_again = self.late = self.next = 0
+        self.sent_at = 0.0
         self._keep = packets.headers()
         self._headers_at = ctypes.addressof(ctypes.c_char.from_buffer(self._keep[1]))
 
@@ -157,7 +161,7 @@ class Load:
             if now >= look_at:
                 look_at = now + LOOK_SECONDS
                 self._send_again(now)
-                if now - last > self.give_up:
+                if self.on_the_way and now - max(last, self.sent_at) > self.give_up:
                     break
         poll.close()
         return last - started
@@ -188,7 +192,7 @@ class Load:
             )  # what the kernel has no room for is lost, as on a line
             for index in range(first, end):
                 self.on_the_way[index] = now
-            self.next = end
+            self.next, self.sent_at = end, now
 
     def _arrived(self, sock: int, answer: bytes, now: float) -> float:
         place = sock * 256 + answer[1]
@@ -238,22 +242,18 @@ def mac(number: int) -> bytes:
     return b":".join(digits[at : at + 2] for at in range(0, 12, 2))
 
 
-def logins(packets: Packets, devices: list[int], dues: list[float]) -> None:
-    """Each of these devices logs in once, at its moment; neighbours use one router."""
+def logins(packets: Packets, questions: list[tuple[float, int, int]]) -> None:
+    """`(moment, device, wave)`: each logs in once, at its moment; neighbours use one router."""
     sockets = len(packets.routers) * packets.sockets_each
-    noise = os.urandom(16 * len(devices))
-    for index, (device, due) in enumerate(zip(devices, dues, strict=True)):
+    noise = os.urandom(16 * len(questions))
+    for index, (due, device, wave) in enumerate(questions):
         sock = index // BATCH % sockets
         router = packets.routers[sock // packets.sockets_each]
+        authenticator = noise[16 * index : 16 * index + 16]
         raw = access_request(
-            packets.number(sock),
-            noise[16 * index : 16 * index + 16],
-            router.secret,
-            mac(device),
-            router.password,
-            router.nas,
+            packets.number(sock), authenticator, router.secret, mac(device), router.password, router.nas
         )
-        packets.add(raw, sock, due)
+        packets.add(raw, sock, due, wave)
 
 
 def reports(packets: Packets, first_device: int, count: int, rate: float, boot: int) -> None:
@@ -274,17 +274,19 @@ def reports(packets: Packets, first_device: int, count: int, rate: float, boot: 
             router = packets.routers[sock // packets.sockets_each]
             status = START if phase == 0 else STOP if phase > INTERIMS else INTERIM
             totals = (1_000_000 * phase, 9_000_000 * phase, 300 * phase)
+            session = b"%02x%06x" % (boot % 256, device[slot])
             raw = accounting_request(
-                packets.number(sock), router.secret, status, mac(device[slot]), b"%02x%06x" % (boot % 256, device[slot]),
-                b"duka:%d" % (device[slot] + 1), totals, router.nas,
+                packets.number(sock), router.secret, status, mac(device[slot]), session, b"duka:%d" % (device[slot] + 1),
+                totals, router.nas,
             )  # fmt: skip
-            packets.add(raw, sock, len(packets) / rate if rate else 0.0)
+            packets.add(raw, sock, len(packets) / rate if rate else 0.0, status)
+            packets.final_bytes[session] = totals[0] + totals[1]
             if status == STOP:
                 phases[slot], device[slot], fresh = 0, fresh, fresh + 1
 
 
 def build(job: dict[str, Any]) -> Packets:
-    """The packets of a job."""
+    """The packets of a job: `waves` are `[first device, how many, from which moment]`."""
     routers = [Router(each["address"], each["secret"].encode(), each["password"].encode()) for each in job["routers"]]
     packets = Packets(routers, job.get("sockets", 4))
     rate = float(job.get("rate", 0.0))
@@ -292,39 +294,44 @@ def build(job: dict[str, Any]) -> Packets:
         reports(packets, job["first"], job["count"], rate, job.get("boot", 0x80))
         return packets
     waves = job.get("waves") or [[job["first"], job["count"], 0.0]]
-    devices = [first + n for first, count, _ in waves for n in range(count)]
-    dues = [at + (n / rate if rate else 0.0) for _, count, at in waves for n in range(count)]
-    order = sorted(range(len(devices)), key=dues.__getitem__)
-    logins(packets, [devices[n] for n in order], [dues[n] for n in order])
+    pace = 1 / rate if rate else 0.0
+    asked = [(at + n * pace, first + n, wave) for wave, (first, count, at) in enumerate(waves) for n in range(count)]
+    logins(packets, sorted(asked, key=lambda each: each[0]))
     return packets
 
 
 def play(job: dict[str, Any]) -> dict[str, Any]:
-    """Play a job; verify every answer."""
+    """Play a job; verify every answer. Waves of an accounting job are 1 Start, 3 Interim, 2 Stop."""
     packets = build(job)
     load = Load(packets, job["port"], job.get("window", 256), job.get("again", 1.1), job.get("give_up", 10.0))
-    if job.get("wait"):  # ready: the one who asked says when
-        print("ready", flush=True)
-        sys.stdin.readline()
     before = time.process_time()
     seconds = load.run()
     cpu = time.process_time() - before
     load.close()
-    codes: Counter[int] = Counter()
+    codes: dict[int, Counter[int]] = {}
     forged = 0
     for index, answer in load.answers:
-        if is_genuine(answer, packets.raw(index), packets.router_of(index).secret):
-            codes[answer[0]] += 1
+        secret = packets.router_of(index).secret
+        if is_genuine(answer, packets.raw(index), secret, signed=job.get("signed", True)):
+            codes.setdefault(packets.wave[index], Counter())[answer[0]] += 1
         else:
             forged += 1
-    took = [1000 * each for each in load.took if each >= 0]
-    points = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
+    waves: dict[int, list[float]] = {}
+    for index, took in enumerate(load.took):
+        if took >= 0:
+            waves.setdefault(packets.wave[index], []).append(1000 * took)
+    everybody = [took for each in waves.values() for took in each]
     return {
-        "asked": len(packets), "answered": len(took), "seconds": seconds, "rate": len(took) / max(seconds, 1e-9),
-        "codes": {str(code): count for code, count in codes.items()}, "forged": forged, "sent_again": load.sent_again,
-        "late": load.late, "cpu_seconds": cpu,
-        "ms": {name: percentile(took, share) for name, share in points.items()} if took else {},
+        "asked": len(packets), "answered": len(everybody), "seconds": seconds, "rate": len(everybody) / max(seconds, 1e-9),
+        "codes": codes, "forged": forged, "sent_again": load.sent_again, "late": load.late, "cpu_seconds": cpu,
+        "bytes": sum(packets.final_bytes.values()), "ms": _points(everybody),
+        "waves": {wave: _points(took) for wave, took in waves.items()},
     }  # fmt: skip
+
+
+def _points(took_ms: list[float]) -> dict[str, float]:
+    points = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999, "max": 1.0}
+    return {name: percentile(took_ms, share) for name, share in points.items()} if took_ms else {}
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from sqlalchemy import Connection
 
 from core import config, migrations
 from core.db import make_engine
@@ -19,7 +20,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """FreeRADIUS speaks to PostgreSQL only: what needs both is left out, and counted so, where that is not asked for."""
     if "postgresql" in config.getoption("--databases").split(","):
         return
-    needing = [item for item in items if "house" in getattr(item, "fixturenames", ()) and _is_ours(item)]
+    needing = [item for item in items if "migrated_template" in getattr(item, "fixturenames", ()) and _is_ours(item)]
     config.hook.pytest_deselected(items=needing)
     items[:] = [item for item in items if item not in needing]
 
@@ -36,6 +37,16 @@ def migrated_template(postgres_url: str) -> Iterator[str]:
         migrations.upgrade(engine)
         engine.dispose()
         yield url.rpartition("/")[2]
+
+
+@pytest.fixture(scope="package")
+def functions(postgres_url: str, migrated_template: str) -> Iterator[Connection]:
+    """A connection to a database with our functions, and nothing in its tables."""
+    with services.postgres_database(postgres_url, migrated_template) as url:
+        engine = make_engine(url)
+        with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            yield connection
+        engine.dispose()
 
 
 @pytest.fixture

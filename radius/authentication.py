@@ -130,9 +130,8 @@ class Authentication:
 
 
 def _accept_line(asked: Asked, accept: Accept, now: datetime) -> LogLine:
-    klass = next((str(value) for name, value in accept.attributes if name == "Class"), "")
     words = "Access-Accept" if accept.redirected is None else f"Access-Accept (redirect {accept.redirected.value})"
-    return _line(asked, words, now, klass)
+    return _line(asked, words, now, accept.klass)
 
 
 def _line(asked: Asked, words: str, now: datetime, klass: str = "") -> LogLine:

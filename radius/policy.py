@@ -73,11 +73,12 @@ class Identity(NamedTuple):
 
 
 class Accept(NamedTuple):
-    """Let in, with these attributes for the router; `redirected` when it is only a walled network."""
+    """Let in, with these attributes for the router; `redirected` when it is only a walled network. `klass` is who is charged."""
 
     who: Identity
     attributes: tuple[tuple[str, Value], ...]
     redirected: Reason | None = None
+    klass: str = ""
 
 
 class Reject(NamedTuple):
@@ -154,9 +155,11 @@ def admit(request: AccessRequest, who: Identity, rows: Entitlement | None, now: 
     success = _success(request, meaning)
     if refusal is None:
         timeout = ("Session-Timeout", min(seconds, meaning.session_seconds, SECONDS_MAX))
-        return Accept(who, (*meaning.replies, timeout, *byte_limit(user.remaining_bytes), *success))
+        return Accept(
+            who, (*meaning.replies, timeout, *byte_limit(user.remaining_bytes), *success), None, meaning.klass
+        )
     if refusal in REDIRECTS and user.redirects and request.service != HOTSPOT:
-        return Accept(who, (*_redirect(REDIRECTS[refusal], meaning), *success), refusal)
+        return Accept(who, (*_redirect(REDIRECTS[refusal], meaning), *success), refusal, REDIRECT_CLASS)
     return Reject(refusal, who, language=user.language)
 
 

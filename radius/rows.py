@@ -42,6 +42,7 @@ class Meaning(NamedTuple):
     replies: tuple[tuple[str, Value], ...]
     session_seconds: int
     interim_seconds: int | None
+    klass: str
     windows: Windows
     zone: ZoneInfo | None
 
@@ -66,7 +67,7 @@ def understand(rows: Entitlement) -> Meaning:
     return Meaning(
         int(check["Expiration"]), check.get("Cleartext-Password", ""),
         int(check["Simultaneous-Use"]) if "Simultaneous-Use" in check else None, tuple(replies),
-        int(single.get("Session-Timeout", SECONDS_MAX)), None if interim is None else int(interim), windows, zone,
+        int(single.get("Session-Timeout", SECONDS_MAX)), None if interim is None else int(interim), str(single.get("Class", "")), windows, zone,
     )  # fmt: skip
 
 

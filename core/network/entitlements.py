@@ -7,7 +7,7 @@ row that holds everything, made by the database while other threads of this proc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -42,40 +42,36 @@ def remember_message_authenticator(uow: UnitOfWork, router_id: int) -> None:
     )
 
 
-CHECK, REPLY, USER, SESSION = range(4)
-
 _ROWS = """
-SELECT {check} AS kind, username AS name, attribute AS a, value AS b FROM radcheck WHERE username {among}
-UNION ALL
-SELECT {reply}, username, attribute, value FROM
-    (SELECT username, attribute, value FROM radreply WHERE username {among} ORDER BY id) AS replies
-UNION ALL
-SELECT {user}, u.username, '', {row}(u.service, u.subscription_id, u.metered, u.language, u.hours, u.timezone,
-                                     u.redirects, u.blocked, s.quota_bytes, s.used_bytes, s.tenant_id){text}
-FROM radius_user u LEFT JOIN subscription s ON u.metered AND s.id = u.subscription_id WHERE u.username {among}
-UNION ALL
-SELECT {session}, c.username, coalesce(a.callingstationid, ''), {heard}
-FROM radcheck c
-JOIN radacct a ON a.acctstoptime IS NULL AND a.username = {name}
-JOIN radius_nas n ON n.nasname = {nas_address} AND n.realm = {realm}
-WHERE c.attribute = 'Simultaneous-Use' AND c.username {among}
+SELECT
+(SELECT {all}({row}(username, attribute, value)) FROM radcheck WHERE username {among}),
+(SELECT {all}({row}(username, attribute, value)) FROM
+    (SELECT username, attribute, value FROM radreply WHERE username {among} ORDER BY id) AS replies),
+(SELECT {all}({row}(u.username, u.service, u.subscription_id, u.metered, u.language, u.hours, u.timezone, u.redirects,
+                    u.blocked, s.quota_bytes, s.used_bytes, s.tenant_id))
+    FROM radius_user u LEFT JOIN subscription s ON u.metered AND s.id = u.subscription_id WHERE u.username {among}),
+(SELECT {all}({row}(c.username, coalesce(a.callingstationid, ''), {heard}))
+    FROM radcheck c
+    JOIN radacct a ON a.acctstoptime IS NULL AND a.username = {name}
+    JOIN radius_nas n ON n.nasname = {nas_address} AND n.realm = {realm}
+    WHERE c.attribute = 'Simultaneous-Use' AND c.username {among})
 """
 """One statement sees the rows of one moment: never the old check with the new reply while somebody replaces them.
 
 `radacct` holds names as routers know them: its sessions belong to a name when their router's realm is the name's."""
-_KINDS = {"check": CHECK, "reply": REPLY, "user": USER, "session": SESSION}
-_POSTGRESQL = _ROWS.format(
-    **_KINDS, among="= ANY(%(names)s)", row="json_build_array", text="::text", name="split_part(c.username, '@', 1)",
-    realm="split_part(c.username, '@', 2)", nas_address="host(a.nasipaddress)",
-    heard="extract(epoch FROM coalesce(a.acctupdatetime, a.acctstarttime))::bigint::text",
-)  # fmt: skip
-_SQLITE_ROWS = _ROWS.format(
-    **_KINDS, among="IN (SELECT value FROM json_each(:names))", row="json_array", text="",
-    name="substr(c.username, 1, instr(c.username || '@', '@') - 1)",
-    realm="substr(c.username, instr(c.username || '@', '@') + 1)", nas_address="a.nasipaddress",
-    heard="strftime('%s', coalesce(a.acctupdatetime, a.acctstarttime))",
-)  # fmt: skip
-_SQLITE = f"SELECT json_group_array(json_array(kind, name, a, b)) FROM ({_SQLITE_ROWS})"  # noqa: S608 (constants only)
+_STATEMENTS = {
+    "postgresql": _ROWS.format(
+        all="json_agg", row="json_build_array", among="= ANY(%(names)s)", name="split_part(c.username, '@', 1)",
+        realm="split_part(c.username, '@', 2)", nas_address="host(a.nasipaddress)",
+        heard="extract(epoch FROM coalesce(a.acctupdatetime, a.acctstarttime))::bigint",
+    ),
+    "sqlite": _ROWS.format(
+        all="json_group_array", row="json_array", among="IN (SELECT value FROM json_each(:names))",
+        name="substr(c.username, 1, instr(c.username || '@', '@') - 1)",
+        realm="substr(c.username, instr(c.username || '@', '@') + 1)", nas_address="a.nasipaddress",
+        heard="CAST(strftime('%s', coalesce(a.acctupdatetime, a.acctstarttime)) AS INTEGER)",
+    ),
+}  # fmt: skip
 
 
 @system_only
@@ -85,39 +81,33 @@ def entitlements(uow: UnitOfWork, wanted: Mapping[str, int]) -> dict[str, Entitl
     `wanted` says for each name at which tenant's router it is asked about: a subscription of another tenant is not known.
     Names without any row are left out.
     """
-    found: dict[str, Entitlement] = {}
-    users: dict[str, RadiusUser] = {}
-    sessions: dict[str, list[OpenSession]] = {}
-    for kind, name, a, b in _rows(uow, list(wanted)):
-        if kind in (CHECK, REPLY):
-            rows = found.get(name)
-            if rows is None:
-                rows = found[name] = Entitlement([], [])
-            (rows.check if kind == CHECK else rows.reply).append((a, b))
-        elif kind == USER:
-            users[name] = _user(json.loads(b), wanted[name])
-        else:
-            heard_at = datetime.fromtimestamp(int(b or 0), UTC)
-            sessions.setdefault(name, []).append(OpenSession(a, heard_at))
-    for name, user in users.items():
-        rows = found.get(name) or Entitlement([], [])
-        found[name] = Entitlement(rows.check, rows.reply, user, tuple(sessions.get(name, ())))
+    checks, replies, users, sessions = _rows(uow, list(wanted))
+    opened: dict[str, list[OpenSession]] = {}
+    for name, calling_station, heard in sessions:
+        session = OpenSession(calling_station, datetime.fromtimestamp(heard or 0, UTC))
+        opened.setdefault(name, []).append(session)
+    found = {name: Entitlement([], [], _user(facts, wanted[name]), opened.get(name, ())) for name, *facts in users}
+    for name, attribute, value in checks:
+        (found.get(name) or found.setdefault(name, Entitlement([], []))).check.append((attribute, value))
+    for name, attribute, value in replies:
+        (found.get(name) or found.setdefault(name, Entitlement([], []))).reply.append((attribute, value))
     return found
 
 
-def _rows(uow: UnitOfWork, names: list[str]) -> Iterable[Any]:
+def _rows(uow: UnitOfWork, names: list[str]) -> list[list[Any]]:
+    """Checks, replies, users and open sessions."""
     connection = uow.session.connection()
-    if connection.dialect.name == "postgresql":
-        return connection.exec_driver_sql(_POSTGRESQL, {"names": names}).all()
-    [everything] = connection.exec_driver_sql(_SQLITE, {"names": json.dumps(names)}).one()
-    rows: list[Any] = json.loads(everything)
-    return rows
+    dialect = connection.dialect.name
+    parameter = names if dialect == "postgresql" else json.dumps(names)
+    row = connection.exec_driver_sql(_STATEMENTS[dialect], {"names": parameter}).one()
+    return [json.loads(column) if isinstance(column, str) else column or [] for column in row]
 
 
-def _user(values: list[Any], tenant_id: int) -> RadiusUser:
-    *facts, quota_bytes, used_bytes, owner_id = values
-    service, subscription_id, metered, language, hours, timezone, redirects, blocked = facts
-    known = metered and owner_id == tenant_id and quota_bytes is not None
+def _user(facts: list[Any], tenant_id: int) -> RadiusUser:
+    service, subscription_id, metered, language, hours, timezone, redirects, blocked, quota_bytes, used_bytes, owner = (
+        facts
+    )
+    known = metered and owner == tenant_id and quota_bytes is not None
     return RadiusUser(
         service, subscription_id, bool(metered), language, hours, timezone, bool(redirects), blocked,
         quota_bytes - used_bytes if known else None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -60,4 +61,4 @@ class Entitlement(NamedTuple):
     check: list[tuple[str, str]]
     reply: list[tuple[str, str]]
     user: RadiusUser | None = None
-    sessions: tuple[OpenSession, ...] = ()
+    sessions: Sequence[OpenSession] = ()

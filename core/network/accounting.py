@@ -50,6 +50,7 @@ def account_many(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> None:
     router (any more) are passed over. Whoever has used up the data is suspended at once. Raises SQLAlchemy's errors, and
     then nothing of the batch is kept: IntegrityError or OperationalError (40001, 40P01) when another server was faster.
     """
+    rows.by_index(uow)
     reporters = rows.reporters(uow, {event.nas_address for event in events})
     growths: list[Growth] = []
     for turn in _turns([event for event in events if event.nas_address in reporters]):

@@ -41,7 +41,9 @@ from core.uow import UnitOfWork
 LATE = timedelta(days=35)
 """How long after its end a session is still recognised by a packet that was on its way; a delay is believed up to 30 days."""
 LOCK_CLASS, LOCK_BUCKETS = 1_685_419_873, 1024
-"""PostgreSQL's advisory locks for sessions that are not in the table yet; `duka_account` takes the same."""
+"""PostgreSQL's advisory locks, one for each thousandth of all sessions: no unique constraint sees that one server begins
+what another has just ended in another partition, and a row that moves to another partition under a reader's hands is an error.
+`duka_account` takes the same."""
 
 _at = radacct.c
 _NEW = bindparam("rows", type_=JSON)
@@ -75,6 +77,16 @@ def _records(**types: Any) -> Any:
     """PostgreSQL: the objects of the JSON list `rows` as a table."""
     columns = [column(name, kind) for name, kind in types.items()]
     return func.json_to_recordset(_NEW).table_valued(*columns, name="v").render_derived(name="v", with_types=True)
+
+
+def by_index(uow: UnitOfWork) -> None:
+    """PostgreSQL takes a JSON list for a hundred rows and would rather read a whole table of a small ISP: for this
+    transaction it is told not to."""
+    if dialect_of(uow) == "postgresql":
+        uow.connection.exec_driver_sql(
+            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
+            " SET LOCAL jit = off"
+        )
 
 
 @cache
@@ -124,10 +136,9 @@ def known_sessions(uow: UnitOfWork, ids: Collection[str]) -> dict[str, Session]:
     known: dict[str, Session] = {}
     missing = list(ids)
     if dialect == "postgresql":
+        _lock(uow, missing)
         known = _sessions(uow, uow.connection.execute(_find_open(dialect), {"ids": missing}))
         missing = [name for name in ids if name not in known]
-        if missing:
-            _lock(uow, missing)
     if missing:
         known |= _sessions(uow, uow.connection.execute(_find_any(dialect), {"ids": missing, "since": uow.now - LATE}))
     return known
@@ -277,20 +288,26 @@ _S = _records(username=Text, mac=Text, nas=Text, uid=Text, at=_MOMENT)
 _STALE = {"acctstoptime": _at.acctupdatetime, "acctterminatecause": STALE}
 
 
-def _same_place(username: Any, mac: Any, nas: Any, uid: Any, at: Any) -> Update:
+def _same_place(address: Any, username: Any, mac: Any, nas: Any, uid: Any, at: Any) -> Update:
     return (
         update(radacct)
         .where(
-            _at.username == username, _at.callingstationid == mac, _at.nasipaddress == nas, _at.acctuniqueid != uid,
+            _at.username == username, _at.callingstationid == mac, address == nas, _at.acctuniqueid != uid,
             _at.acctstoptime.is_(None), _at.acctstarttime < at, _at.acctupdatetime <= at,
         )
         .values(_STALE)
     )  # fmt: skip
 
 
-_END_OLDER = _same_place(_S.c.username, _S.c.mac, cast(_S.c.nas, INET), _S.c.uid, _S.c.at)
+_END_OLDER = _same_place(func.host(_at.nasipaddress), _S.c.username, _S.c.mac, _S.c.nas, _S.c.uid, _S.c.at)
+"""`host()`, so that they are looked for among the sessions of the device and never among those of the router."""
 _END_OLDER_ROW = _same_place(
-    bindparam("b_username"), bindparam("mac"), bindparam("nas"), bindparam("uid"), bindparam("at", type_=Instant())
+    _at.nasipaddress,
+    bindparam("b_username"),
+    bindparam("mac"),
+    bindparam("nas"),
+    bindparam("uid"),
+    bindparam("at", type_=Instant()),
 )
 
 

@@ -165,6 +165,7 @@ BEGIN
     address := p_framed_ip::inet;
   END IF;
   uid := md5(user_name || '|' || session_id || '|' || p_nas);
+  PERFORM pg_advisory_xact_lock(1685419873, ('x0' || left(uid, 7))::bit(32)::integer % 1024);
 
   SELECT r.acctstarttime AS started, coalesce(r.acctupdatetime, r.acctstarttime, received_at) AS heard, r.acctstoptime AS stopped,
     coalesce(r.acctinputoctets, 0) AS input, coalesce(r.acctoutputoctets, 0) AS output,
@@ -173,7 +174,6 @@ BEGIN
   INTO known FROM radacct r WHERE r.acctuniqueid = uid AND r.acctstoptime IS NULL FOR UPDATE;
   found_one := FOUND;
   IF NOT found_one THEN
-    PERFORM pg_advisory_xact_lock(1685419873, ('x0' || left(uid, 7))::bit(32)::integer % 1024);
     SELECT r.acctstarttime AS started, coalesce(r.acctupdatetime, r.acctstarttime, received_at) AS heard, r.acctstoptime AS stopped,
       coalesce(r.acctinputoctets, 0) AS input, coalesce(r.acctoutputoctets, 0) AS output,
       coalesce(r.acctsessiontime, 0) AS lasted, coalesce(r.acctterminatecause, '') AS cause,
@@ -209,7 +209,7 @@ BEGIN
       sent, left(called, 64), calling, CASE WHEN kind = 'stop' THEN cause ELSE '' END, address, klass);
     IF kind = 'start' AND calling <> '' THEN
       UPDATE radacct SET acctstoptime = acctupdatetime, acctterminatecause = 'Stale'
-      WHERE username = user_name AND callingstationid = calling AND nasipaddress = p_nas::inet AND acctuniqueid <> uid
+      WHERE username = user_name AND callingstationid = calling AND host(nasipaddress) = p_nas AND acctuniqueid <> uid
         AND acctstoptime IS NULL AND acctstarttime < happened AND acctupdatetime <= happened;
     END IF;
     more_received := received;

@@ -91,11 +91,11 @@ def desired(
     for who in held:
         name, term = username(who.user, isp.realm), running.get(who.service)
         if who.released_at is not None:
-            result.append(Access(name, allowed=False, reason="released"))
+            result.append(Access(name, allowed=False, service=who.service, reason="released"))
         elif term is None:
             result.append(_kept(name, who, before.get(who.service), isp, language, now))
         elif who.id not in places[who.service]:
-            result.append(Access(name, allowed=False, reason="too many devices"))
+            result.append(Access(name, allowed=False, service=who.service, reason="too many devices"))
         else:
             result.append(_allowed(name, who, term, places[who.service][who.id], isp, language))
     return result
@@ -158,7 +158,7 @@ def _of_person(extras: Extras) -> list[tuple[str, str]]:
 def _kept(name: str, who: Held, last: Entitled | None, isp: Isp, language: str, now: datetime) -> Access:
     """Somebody for whom nothing runs. Rows stay that say why, and lead to the pay page; whatever is unclear is blocked."""
     if not isp.redirects and (last is None or last.over_at <= now - KEPT):
-        return Access(name, allowed=False, reason="nothing running")
+        return Access(name, allowed=False, service=who.service, reason="nothing running")
     over = last is None or last.over_at <= now
     used_up = last is not None and _is_metered(last) and last.used_bytes >= (last.quota_bytes or 0)
     by_hand = last is not None and last.suspended_reason == "operator"

@@ -44,18 +44,23 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
         return network.login_plan(uow, task.device_id, task.router_id, task.news)
 
     def act(self, world: World, plan: LoginPlan) -> ActiveRow | None:
-        anew = False
-        if plan.sessions.sessions:
-            try:
-                seen = steering.look(world, plan.sessions)
-                anew = any(steering.brought_to_terms(world, plan.sessions, one) is None for one in seen)
-            except GatewayDown:
-                steering.tell_all(world, plan.sessions)
-                raise
+        anew = bool(plan.sessions.sessions) and self._must_begin_anew(world, plan)
         row = world.hotspot.let_in(plan.router, plan.mac, refresh=anew)
-        if row is None or anew or _fits(row, plan):
+        if row is None or anew:
+            return row
+        if row.uptime_seconds > 0 and not plan.sessions.sessions:  # it ran, and accounting has not heard of it
+            anew = self._must_begin_anew(world, plan)
+        if not anew and _fits(row, plan):
             return row
         return world.hotspot.let_in(plan.router, plan.mac, refresh=True)
+
+    @staticmethod
+    def _must_begin_anew(world: World, plan: LoginPlan) -> bool:
+        try:
+            return steering.must_begin_anew(world, plan.sessions)
+        except GatewayDown:
+            steering.tell_all(world, plan.sessions)
+            raise
 
     def record(self, uow: UnitOfWork, task: LogIn, plan: LoginPlan, result: ActiveRow | None) -> None:
         if result is None:

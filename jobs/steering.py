@@ -7,11 +7,13 @@ API is the other way for everything.
 from __future__ import annotations
 
 from core.errors import GatewayDown, GatewayRefused
-from core.network import HIDDEN, NOTHING_NEW, Open, SessionPlan, misfits
+from core.network import HIDDEN, LIVE, NOTHING_NEW, Open, SessionPlan, misfits
 from core.ports import RunningSession, World
 
 AS_IT_IS, TOLD, HUNG_UP, TAKEN_AWAY = "as it is", "told", "hung up", "taken away"
 """What it took: nothing; an order that changed it live; an order that ended it; the API, which ended it."""
+WALLED = frozenset({"duka-suspended", "duka-expired", "duka-topup"})
+"""The address lists of whoever was let into the walled network only (docs/radius-policy.md)."""
 BY_ORDER = frozenset({"time", "rate"})
 """What an order changes, of that which a router shows."""
 
@@ -38,9 +40,11 @@ def brought_to_terms(world: World, plan: SessionPlan, seen: RunningSession) -> s
     wrong = misfits(seen, plan.terms, known.reported_bytes if known is not None else 0)
     if plan.must_begin_anew(known) or wrong - BY_ORDER:
         return None
-    if not wrong and plan.news == NOTHING_NEW:
+    if not wrong and (plan.news == NOTHING_NEW or (plan.news == LIVE and seen.seconds_left is not None)):
         return AS_IT_IS
-    if known is not None and _told(world, plan, known, plan.terms.seconds_after(seen.uptime_seconds)):
+    time_is_told = "time" in wrong or seen.seconds_left is None  # a line does not show its time
+    seconds = plan.terms.seconds_after(seen.uptime_seconds) if time_is_told else None
+    if known is not None and _told(world, plan, known, seconds):
         again = [one for one in look(world, plan) if _is_the_same(one, seen)]
         if all(not misfits(one, plan.terms, known.reported_bytes) - {"bytes"} for one in again):
             return TOLD
@@ -77,7 +81,7 @@ def _settle_one(world: World, plan: SessionPlan, seen: RunningSession) -> str:
         how = brought_to_terms(world, plan, seen)
         if how is not None:
             return how
-    elif plan.may_stay(known):
+    elif plan.may_stay(known) or (plan.may_be_walled and seen.address_lists & WALLED):
         return AS_IT_IS
     if hung_up(world, plan, known) and not any(_is_the_same(one, seen) for one in look(world, plan)):
         return HUNG_UP
@@ -85,10 +89,10 @@ def _settle_one(world: World, plan: SessionPlan, seen: RunningSession) -> str:
     return TAKEN_AWAY
 
 
-def _told(world: World, plan: SessionPlan, known: Open, seconds: int) -> bool:
+def _told(world: World, plan: SessionPlan, known: Open, seconds: int | None) -> bool:
     """Send the terms. False for a NAK, silence, a lease, or what no order can say."""
     terms = plan.terms
-    if terms is None or known.is_lease:
+    if terms is None or known.is_lease or (seconds is None and terms.rate is None and not terms.further):
         return False
     try:
         return world.coa.change(
@@ -97,6 +101,11 @@ def _told(world: World, plan: SessionPlan, known: Open, seconds: int) -> bool:
         )  # fmt: skip
     except (GatewayDown, GatewayRefused):
         return False
+
+
+def must_begin_anew(world: World, plan: SessionPlan) -> bool:
+    """Change what can be changed of the sessions that run; whether one of them does not fit all the same."""
+    return None in [brought_to_terms(world, plan, one) for one in look(world, plan)]
 
 
 def tell_all(world: World, plan: SessionPlan) -> None:

@@ -29,6 +29,7 @@ class Machine:
         self.timers = Timers()
         self.tables = Tables(self.schema)
         self.skew_seconds = 0.0
+        self.new_times_count_from_start = False
         self.boot_number = 0
         self.booted_at_seconds = clock.seconds()
         self.factory_identity = identity

@@ -108,11 +108,14 @@ class Roster(ABC, Generic[AnySession]):
         self._vanished(session)
 
     def change(self, session: AnySession, grant: Grant, *, new_time: bool) -> None:
-        """Give a running session other limits. A new time counts from now (unknown on real routers: radius.md §3)."""
+        """Give a running session other limits.
+
+        A new time counts from now, or if told so from the session's start: unknown on real routers (radius.md §3).
+        """
         session.grant = grant
         if new_time:
-            seconds = grant.session_seconds
-            session.ends_at = None if seconds is None else self._machine.seconds() + seconds
+            since = session.started_at if self._machine.new_times_count_from_start else self._machine.seconds()
+            session.ends_at = None if grant.session_seconds is None else since + grant.session_seconds
         self._hide_rate(session)
         self._show_rate(session)
         self._machine.tables[self.menu].touch(session.number)

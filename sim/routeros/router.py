@@ -156,6 +156,18 @@ class VirtualRouter:
     def clock_skew_seconds(self, seconds: float) -> None:
         self.machine.skew_seconds = seconds
 
+    @property
+    def new_times_count_from_start(self) -> bool:
+        """How this router understands a Session-Timeout in an order: from the session's start, or (as at first) from now.
+
+        Nobody has seen yet which of the two real ones do (reference radius.md §3).
+        """
+        return self.machine.new_times_count_from_start
+
+    @new_times_count_from_start.setter
+    def new_times_count_from_start(self, said: bool) -> None:
+        self.machine.new_times_count_from_start = said
+
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
             self.machine.run_timers()

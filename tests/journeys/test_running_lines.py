@@ -200,6 +200,10 @@ def test_a_suspended_line_finds_itself_in_the_walled_network_until_it_may_leave(
     walled = line.session_id
     rows.are()
     assert line.session_id == walled, "who is there already is not chased about"
+    with town.app.work(town.shop.tenant_id) as uow:
+        uow.session.execute(delete(radacct))
+    rows.are()
+    assert line.session_id == walled, "not even when its Start was lost"
     rows.are(blocked="", allowed=True, kept=False)
     town.pass_time(2)
     assert line.address == "10.30.0.2"

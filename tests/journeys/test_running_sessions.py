@@ -10,9 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from sqlalchemy import delete
 
 from core import subscriptions
 from core.catalog import Package, Profile
+from core.radius_tables import radacct
 from core.rates import Burst, Speed
 from core.subscriptions import Subscription
 from core.uow import UnitOfWork
@@ -103,6 +105,20 @@ def test_a_renewal_lengthens_the_session_that_runs(online: Online, town: Town) -
     assert_nothing_owed(town)
 
 
+def test_a_router_that_counts_new_times_from_the_start_is_understood(online: Online, town: Town) -> None:
+    town.router.new_times_count_from_start = True
+    first = online.session_id
+    town.pass_time(3600, step_seconds=300)
+    buy(town, online.package)
+    assert online.active["session-time-left"].startswith(("4h59m", "5h"))
+    assert (online.session_id, online.orders) == (first, ["CoA-ACK"] * 2)
+    town.pass_time(3600, step_seconds=300)
+    online.change(speeds(512, 1024))
+    assert online.queue["max-limit"] == "512000/1024000"
+    assert (online.session_id, online.orders) == (first, ["CoA-ACK"] * 3)
+    assert_nothing_owed(town)
+
+
 @pytest.mark.parametrize(
     ("speed", "shown"), [((8000, 20_000), "8000000/20000000"), ((512, 1024), "512000/1024000")], ids=["up", "down"]
 )
@@ -178,6 +194,15 @@ def test_what_belongs_to_the_login_begins_with_a_new_one(online: Online, town: T
         assert online.active["address"] == "10.66.0.5"
     else:
         assert [row["list"] for row in town.router.rows("/ip/firewall/address-list")] == ["homes"]
+
+
+def test_a_session_accounting_has_never_heard_of_is_brought_to_its_speed(online: Online, town: Town) -> None:
+    town.pass_time(60)
+    with town.app.work(town.shop.tenant_id) as uow:
+        uow.session.execute(delete(radacct))
+    online.change(speeds(8000, 20_000))
+    assert online.queue["max-limit"] == "8000000/20000000"
+    assert online.orders == []
 
 
 # ---- the end -----------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """Orders: a package somebody wants, until it is paid for and handed over."""
 
 from core.purchases.actions import (
+    NoLine,
     NoWayToPay,
     Order,
     ask_again,
@@ -20,6 +21,7 @@ from core.purchases.models import Purchase
 from core.purchases.renewal import renew
 
 __all__ = [
+    "NoLine",
     "NoWayToPay",
     "Order",
     "Purchase",

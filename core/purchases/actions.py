@@ -29,6 +29,10 @@ class NoWayToPay(Refusal):
     """This ISP has no way to take money yet."""
 
 
+class NoLine(Refusal):
+    """This package is for a line that dials in, and the customer has none."""
+
+
 @dataclass(frozen=True, slots=True)
 class Order:
     """A purchase and how it is being paid: `wallet` (done), `prompt` (PIN follows) or `paybill` (instructions follow).
@@ -56,8 +60,10 @@ def buy(
     """Order `package` for `who`, once per key: from the wallet if that suffices, else by prompt, else by Paybill.
 
     `shown` is the price on the customer's screen; `network` (africastalking.md §5) tells whether a prompt can reach them.
-    Raises `NotOnSale`, `PriceChanged`, `NoWayToPay`.
+    Raises `NotOnSale`, `PriceChanged`, `NoWayToPay`, and `NoLine` before anybody pays for what they cannot use.
     """
+    if package.service == catalog.PPP and not customers.logins(uow, who.id):
+        raise NoLine(name=package.name)
     known = _known(uow, who, package, key)
     price = catalog.quote(uow, package, shown) if known is None else known.price
     held = ledger.balance(uow, chart.wallet(who.id), price.currency)
@@ -202,7 +208,8 @@ def complete(uow: UnitOfWork, order: Purchase) -> bool:
     time = subscriptions.grant(uow, customer_id=order.customer_id, package=package, purchase_id=order.id)
     order.completed_at = uow.now
     who, tenant = customers.customer(uow, order.customer_id), tenants.current(uow)
-    template = "bought" if customers.has_device(uow, who.id) else "bought_no_device"
+    connected = package.service == catalog.PPP or customers.has_device(uow, who.id)
+    template = "bought" if connected else "bought_no_device"
     until = time.ends_at.astimezone(tenants.zone(tenant)).strftime("%d.%m. %H:%M")
     messaging.notify(
         uow, f"receipt:{order.id}", Msisdn(who.msisdn), who.language, template, package=package.name, price=order.price,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from core import customers, network, subscriptions, tenants
+from core import catalog, customers, network, purchases, subscriptions, tenants
 from core.config import Settings
 from core.radius_tables import radcheck, radius_user
 from core.rates import Burst, Speed
@@ -104,6 +104,15 @@ def test_sessions_of_a_package_are_shared_out_among_its_logins(
         )
         found = {name: int(value) for name, value in rows}
     assert [found.get("older"), found.get("newer")] == shares
+
+
+def test_nobody_pays_for_a_line_they_do_not_have(shop: Shop) -> None:
+    number = package(shop, service="ppp")
+    with shop.work() as uow, pytest.raises(purchases.NoLine):
+        purchases.buy(uow, shop.customer(uow), catalog.package(uow, number), key="k")
+    with_login(shop)
+    with shop.work() as uow:
+        assert purchases.buy(uow, shop.customer(uow), catalog.package(uow, number), key="k").way == "prompt"
 
 
 def test_outside_its_hours_a_package_lets_nobody_in(shop: Shop) -> None:

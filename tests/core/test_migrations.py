@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
@@ -19,10 +20,11 @@ from sqlalchemy.orm import Session
 
 from core import migrations
 from core.app import METADATA
-from core.catalog import Package
+from core.catalog import Package, Profile
 from core.customers import Customer, Device
 from core.db import make_engine
 from core.ledger import Account
+from core.subscriptions import Subscription
 from core.tenants import Tenant
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -116,6 +118,31 @@ def test_migrating_again_keeps_every_row(engine: Engine) -> None:
     with Session(engine) as session:
         device = session.get_one(Device, 1)
         assert session.get_one(Customer, device.customer_id).msisdn == "+254712000001"
+
+
+def test_what_was_sold_before_there_was_grace_is_over_at_its_end(engine: Engine) -> None:
+    def up(to: str) -> None:
+        migrations.run(engine, command.upgrade, to)
+
+    up("0002")
+    with engine.begin() as connection:
+        for row in (
+            "tenant (id, slug, name, country, currency, language, timezone, realm, settings, settings_version, created_at)"
+            " VALUES (1, 'shore', 'Shore', 'KE', 'KES', 'en', 'UTC', '', '', 1, :now)",
+            "package (id, tenant_id, code, name, price_minor, currency, duration_seconds, device_limit, position,"
+            " published_at) VALUES (1, 1, '3H', '3 hours', 2000, 'KES', 10800, 1, 1, :now)",
+            "customer (id, tenant_id, msisdn, msisdn_hash, account_code, language, created_at)"
+            " VALUES (1, 1, '+254712000001', '0', 'AAA111', 'en', :now)",
+            "subscription (id, tenant_id, customer_id, package_id, starts_at, ends_at, used_bytes, device_limit)"
+            " VALUES (1, 1, 1, 1, :now, :now, 0, 1)",
+        ):
+            connection.execute(text(f"INSERT INTO {row}"), {"now": NOW.replace(tzinfo=None).isoformat(" ")})
+    up("head")
+    with Session(engine) as session:
+        row = session.get_one(Subscription, 1)
+        assert row.over_at == row.ends_at
+        assert (row.service, row.profile, row.slows) == ("mac", Profile(), False)
+        assert session.get_one(Package, 1).profile == Profile()
 
 
 def test_rules_of_the_tables_survive_the_way_through_migrations(engine: Engine) -> None:

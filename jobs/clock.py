@@ -14,6 +14,7 @@ from uuid import uuid4
 import structlog
 
 from core import heartbeats
+from core.clock import Clock
 from core.roles import SYSTEM
 from jobs.perform import describe, frames, guard
 from jobs.schedule import Every
@@ -21,6 +22,10 @@ from jobs.schedule import Every
 if TYPE_CHECKING:
     from core.app import App
 
+JUMP_SECONDS_MAX = 30
+"""A machine's clock that goes on so much faster or slower than time itself between two looks has been set."""
+DISTRUST_SECONDS = 300
+"""So long a clock that was set forward ends nothing: time to put it right again, or for another machine's to take the lead."""
 TICK_SECONDS = 0.25
 BACK_OFF_SECONDS_MAX = 2.0
 
@@ -65,10 +70,32 @@ def _sweep(app: App, every: Every, now: datetime) -> None:
             log.info("sweep.found", sweep=every.name, found=found, took_ms=took_ms)
 
 
+class Trust:
+    """May this machine's clock be believed? What it says ends what people have paid for, and an end is not taken back."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._ahead = self._difference()
+        self._distrusted_until = clock.monotonic()
+
+    def _difference(self) -> float:
+        return self._clock.now().timestamp() - self._clock.monotonic()
+
+    def holds(self) -> bool:
+        """False for a while after the clock was set forward; set back again, it is believed at once."""
+        before, self._ahead = self._ahead, self._difference()
+        jump = self._ahead - before
+        if abs(jump) > JUMP_SECONDS_MAX:
+            self._distrusted_until = self._clock.monotonic() + (DISTRUST_SECONDS if jump > 0 else 0)
+            log.error("clock.was_set", seconds=int(jump), sweeps_wait=jump > 0)
+        return self._clock.monotonic() >= self._distrusted_until
+
+
 def run(app: App, schedule: Sequence[Every], stop: threading.Event) -> None:
     """Tick until `stop` is set, then hand over the lead. Outlives every outage of the database."""
     holder = new_holder()
     failures = 0
+    trust = Trust(app.clock)
     log.info("clock.started", sweeps=[every.name for every in schedule], holder=holder)
 
     def held_up(error: Exception) -> None:
@@ -80,6 +107,9 @@ def run(app: App, schedule: Sequence[Every], stop: threading.Event) -> None:
     while not stop.is_set():
         before = failures
         with guard(held_up):
+            if not trust.holds():
+                stop.wait(TICK_SECONDS)
+                continue
             run_once(app, schedule, app.clock.now(), holder)
         if failures == before and failures:
             log.info("clock.resumed")

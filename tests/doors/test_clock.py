@@ -32,6 +32,51 @@ def app(settings: Settings, clock: FrozenClock) -> Iterator[App]:
         yield app
 
 
+class MachineClock(FrozenClock):
+    """A clock that somebody may set: time itself goes on as `pass_` says, whatever the clock shows."""
+
+    seconds = 0.0
+
+    def monotonic(self) -> float:
+        return self.seconds
+
+    def pass_(self, seconds: float, *, shown: float | None = None) -> None:
+        self.seconds += seconds
+        self.advance(timedelta(seconds=seconds if shown is None else shown))
+
+
+def test_a_clock_that_was_set_forward_ends_nothing_for_a_while() -> None:
+    clock = MachineClock()
+    trust = door.Trust(clock)
+    for shown in (1, 0, 2, 20, -20):
+        clock.pass_(1, shown=shown)
+        assert trust.holds(), "clocks are corrected a little all the time"
+    clock.pass_(1, shown=3600)
+    with capture_logs() as logs:
+        assert not trust.holds()
+    assert [line["event"] for line in logs] == ["clock.was_set"]
+    clock.pass_(299)
+    assert not trust.holds()
+    clock.pass_(1)
+    assert trust.holds(), "nobody put it right: then it is right"
+
+
+def test_a_clock_that_is_put_right_again_is_believed_at_once() -> None:
+    clock = MachineClock()
+    trust = door.Trust(clock)
+    clock.pass_(1, shown=86_400)
+    assert not trust.holds()
+    clock.pass_(1, shown=-86_398)
+    assert trust.holds()
+
+
+def test_setting_the_clock_back_ends_nothing_too_early() -> None:
+    clock = MachineClock()
+    trust = door.Trust(clock)
+    clock.pass_(1, shown=-3600)
+    assert trust.holds()
+
+
 def nothing(app: App) -> int:
     return 0
 

@@ -129,99 +129,157 @@ $$;
 
 CREATE OR REPLACE FUNCTION duka_authorize(nas_address text, login text, device text, moment bigint)
 RETURNS TABLE (id integer, username text, attribute text, value text, op text) LANGUAGE plpgsql STABLE AS $$
+    -- Written for speed: values are put together here, for a statement costs more than all of them.
     #variable_conflict use_column
     DECLARE
-        router radius_nas;
-        person radius_user;
+        router record;
+        person record;
+        pair record;
         key text;
         password text;
         expires text;
         several text;
-        checks integer;
-        understood boolean;
-        replies_understood boolean;
+        checks boolean := false;
+        good boolean := true;
+        singles text := ' ';
         own_timeout bigint;
         interim bigint;
         seconds_left bigint;
         hours_left bigint;
-        bytes_left bigint;
         sessions bigint;
     BEGIN
-        SELECT r.* INTO router FROM nas n JOIN radius_nas r ON r.nasname = n.nasname WHERE n.nasname = nas_address;
+        SELECT r.tenant_id, r.realm, r.mac_auth_password, r.demands_message_authenticator, r.language, r.service_code
+            INTO router FROM radius_nas r WHERE r.nasname = nas_address;
         IF NOT FOUND THEN
             RETURN;
         END IF;
         key := CASE WHEN router.realm = '' THEN login ELSE login || '@' || router.realm END;
-        SELECT u.* INTO person FROM radius_user u WHERE u.username = key;
-        SELECT count(*),
-               bool_and(CASE c.attribute
-                   WHEN 'Expiration' THEN c.value ~ '^[0-9]{1,10}$'
-                   WHEN 'Cleartext-Password' THEN duka_printable(c.value, 128)
-                   WHEN 'Simultaneous-Use' THEN c.value ~ '^[0-9]{1,10}$' AND c.value::bigint BETWEEN 1 AND 999
-                   ELSE false END) AND count(DISTINCT c.attribute) = count(*),
-               min(c.value) FILTER (WHERE c.attribute = 'Expiration'),
-               min(c.value) FILTER (WHERE c.attribute = 'Cleartext-Password'),
-               min(c.value) FILTER (WHERE c.attribute = 'Simultaneous-Use')
-            INTO checks, understood, expires, password, several
-            FROM radcheck c WHERE c.username = key;
+        id := 1;
+        username := login;
+        op := ':=';
+        attribute := 'Duka-Voice';
+        value := router.language || ' ' || router.service_code;
+        RETURN NEXT;
+        IF NOT router.demands_message_authenticator THEN
+            attribute := 'Duka-Learns-Signature';
+            value := 'yes';
+            RETURN NEXT;
+        END IF;
+
+        FOR pair IN SELECT c.attribute AS name, c.value AS said FROM radcheck c WHERE c.username = key LOOP
+            checks := true;
+            IF pair.name = 'Expiration' AND expires IS NULL THEN
+                expires := pair.said;
+                good := good AND expires ~ '^[0-9]{1,10}$';
+            ELSIF pair.name = 'Cleartext-Password' AND password IS NULL THEN
+                password := pair.said;
+                good := good AND duka_printable(password, 128);
+            ELSIF pair.name = 'Simultaneous-Use' AND several IS NULL THEN
+                several := pair.said;
+                good := good AND several ~ '^0*[1-9][0-9]{0,2}$' AND length(several) <= 10;
+            ELSE
+                good := false;
+            END IF;
+        END LOOP;
         IF login ~ '^[0-9A-F]{2}:' THEN
             password := router.mac_auth_password;
         END IF;
-
-        RETURN QUERY VALUES
-            (1, login, 'Duka-Language', router.language, ':='),
-            (1, login, 'Duka-Service-Code', duka_quoted(router.service_code), ':=');
-        IF NOT router.demands_message_authenticator THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Learns-Signature', 'yes', ':=');
-        END IF;
-        IF coalesce(password, '') <> '' THEN
-            RETURN QUERY VALUES (1, login, 'Cleartext-Password', duka_quoted(password), ':=');
-        END IF;
-        IF checks > 0 THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Checks', 'some', ':=');
-        END IF;
-        IF person.username IS NULL THEN
-            RETURN;
-        END IF;
-        RETURN QUERY VALUES
-            (1, login, 'Duka-Service', person.service::text, ':='),
-            (1, login, 'Duka-Own-Language', person.language, ':=');
-        IF checks = 0 THEN
-            RETURN;
+        IF password <> '' THEN
+            attribute := 'Cleartext-Password';
+            value := CASE WHEN password ~ '^[A-Za-z0-9]' AND strpos(password, '\') = 0 THEN password ELSE duka_quoted(password) END;
+            RETURN NEXT;
         END IF;
 
-        SELECT bool_and(duka_value_understood(r.attribute, r.value))
-                   AND count(*) FILTER (WHERE r.attribute NOT IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix'))
-                       = count(DISTINCT r.attribute) FILTER (WHERE r.attribute NOT IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix')),
-               min(CASE WHEN r.attribute = 'Session-Timeout' AND r.value ~ '^[0-9]{1,10}$' THEN r.value::bigint END),
-               min(CASE WHEN r.attribute = 'Acct-Interim-Interval' AND r.value ~ '^[0-9]{1,10}$' THEN r.value::bigint END)
-            INTO replies_understood, own_timeout, interim
-            FROM radreply r WHERE r.username = key;
-        IF expires IS NULL OR NOT understood OR NOT coalesce(replies_understood, true)
-            OR (person.hours <> '' AND NOT duka_hours_understood(person.hours, person.timezone)) THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Rows', 'bad', ':=');
+        SELECT u.service, u.metered, u.language, u.hours, u.timezone, u.redirects, u.blocked,
+               CASE WHEN u.metered THEN (SELECT s.quota_bytes - s.used_bytes FROM subscription s
+                                         WHERE s.id = u.subscription_id AND s.tenant_id = router.tenant_id) END AS bytes_left
+            INTO person FROM radius_user u WHERE u.username = key;
+        IF NOT FOUND THEN
+            IF checks THEN
+                attribute := 'Duka-Rows';
+                value := 'some';
+                RETURN NEXT;
+            END IF;
             RETURN;
         END IF;
-        interim := CASE WHEN interim < 60 THEN 60 ELSE interim END;
+        IF person.language <> router.language THEN
+            attribute := 'Duka-Own-Language';
+            value := person.language;
+            RETURN NEXT;
+        END IF;
+        IF NOT checks THEN
+            RETURN;
+        END IF;
+        attribute := 'Duka-Service';
+        value := person.service;
+        RETURN NEXT;
 
-        seconds_left := expires::bigint - moment;
-        RETURN QUERY VALUES (1, login, 'Duka-Rows', 'good', ':=');
+        FOR pair IN SELECT r.id AS number, r.attribute AS name, r.value AS said FROM radreply r WHERE r.username = key ORDER BY r.id LOOP
+            IF NOT duka_value_understood(pair.name, pair.said) THEN
+                good := false;
+            ELSIF pair.name IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix') THEN
+                id := pair.number;
+                attribute := pair.name;
+                value := CASE WHEN pair.said ~ '^[A-Za-z0-9]' AND strpos(pair.said, '\') = 0 THEN pair.said ELSE duka_quoted(pair.said) END;
+                op := '+=';
+                RETURN NEXT;
+                op := ':=';
+            ELSIF strpos(singles, ' ' || pair.name || ' ') > 0 THEN
+                good := false;
+            ELSE
+                singles := singles || pair.name || ' ';
+                IF pair.name = 'Session-Timeout' THEN
+                    own_timeout := pair.said::bigint;
+                ELSE
+                    id := pair.number;
+                    attribute := pair.name;
+                    IF pair.name = 'Acct-Interim-Interval' THEN
+                        interim := greatest(pair.said::bigint, 60);
+                        value := interim;
+                    ELSE
+                        value := CASE WHEN pair.said ~ '^[A-Za-z0-9]' AND strpos(pair.said, '\') = 0 THEN pair.said ELSE duka_quoted(pair.said) END;
+                    END IF;
+                    RETURN NEXT;
+                END IF;
+            END IF;
+        END LOOP;
+        id := 1;
+        attribute := 'Duka-Rows';
+        IF expires IS NULL OR NOT good OR (person.hours <> '' AND NOT duka_hours_understood(person.hours, person.timezone)) THEN
+            value := 'bad';
+            RETURN NEXT;
+            RETURN;
+        END IF;
+        value := 'good';
+        RETURN NEXT;
+
         IF person.blocked <> '' THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Blocked', 'yes', ':=');
-        END IF;
-        IF seconds_left > 0 THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Time', 'left', ':=');
+            attribute := 'Duka-Blocked';
+            value := 'yes';
+            RETURN NEXT;
         END IF;
         IF person.metered THEN
-            SELECT s.quota_bytes - s.used_bytes INTO bytes_left FROM subscription s
-                WHERE s.id = person.subscription_id AND s.tenant_id = router.tenant_id;
-            RETURN QUERY VALUES
-                (1, login, 'Duka-Data', CASE WHEN bytes_left > 0 THEN 'left' WHEN bytes_left <= 0 THEN 'used' ELSE 'unknown' END, ':=');
+            attribute := 'Duka-Data';
+            value := CASE WHEN person.bytes_left > 0 THEN 'left' WHEN person.bytes_left <= 0 THEN 'used' ELSE 'unknown' END;
+            RETURN NEXT;
+            IF person.bytes_left > 0 THEN
+                IF person.bytes_left & 4294967295 = 0 THEN
+                    person.bytes_left := person.bytes_left - 1;
+                END IF;
+                attribute := 'Mikrotik-Total-Limit';
+                value := person.bytes_left & 4294967295;
+                RETURN NEXT;
+                attribute := 'Mikrotik-Total-Limit-Gigawords';
+                value := person.bytes_left >> 32;
+                RETURN NEXT;
+            END IF;
         END IF;
         IF person.hours <> '' THEN
             hours_left := duka_hours_left(person.hours, person.timezone, moment);
             IF hours_left = 0 THEN
-                RETURN QUERY VALUES (1, login, 'Duka-Hours', 'closed', ':=');
+                attribute := 'Duka-Hours';
+                value := 'closed';
+                RETURN NEXT;
             END IF;
         END IF;
         IF several IS NOT NULL THEN
@@ -230,27 +288,21 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
                 WHERE a.username = login AND a.acctstoptime IS NULL AND coalesce(a.callingstationid, '') <> device
                 AND coalesce(a.acctupdatetime, a.acctstarttime) >= to_timestamp(moment - 3 * coalesce(interim, 300));
             IF sessions >= several::integer THEN
-                RETURN QUERY VALUES (1, login, 'Duka-Sessions', 'full', ':=');
+                attribute := 'Duka-Sessions';
+                value := 'full';
+                RETURN NEXT;
             END IF;
         END IF;
         IF person.redirects THEN
-            RETURN QUERY VALUES (1, login, 'Duka-Redirects', 'yes', ':=');
+            attribute := 'Duka-Redirects';
+            value := 'yes';
+            RETURN NEXT;
         END IF;
-        RETURN QUERY
-            SELECT r.id::integer, login, r.attribute,
-                CASE WHEN r.attribute = 'Acct-Interim-Interval' THEN interim::text ELSE duka_quoted(r.value) END,
-                CASE WHEN r.attribute IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix')
-                    THEN '+=' ELSE ':=' END
-            FROM radreply r WHERE r.username = key AND r.attribute <> 'Session-Timeout' ORDER BY r.id;
+        seconds_left := expires::bigint - moment;
         IF seconds_left > 0 THEN
-            RETURN QUERY VALUES
-                (1, login, 'Session-Timeout', least(own_timeout, seconds_left, hours_left, 2147483647)::text, ':=');
-        END IF;
-        IF bytes_left > 0 THEN
-            bytes_left := CASE WHEN bytes_left & 4294967295 = 0 THEN bytes_left - 1 ELSE bytes_left END;
-            RETURN QUERY VALUES
-                (1, login, 'Mikrotik-Total-Limit', (bytes_left & 4294967295)::text, ':='),
-                (1, login, 'Mikrotik-Total-Limit-Gigawords', (bytes_left >> 32)::text, ':=');
+            attribute := 'Session-Timeout';
+            value := least(own_timeout, seconds_left, hours_left, 2147483647);
+            RETURN NEXT;
         END IF;
     END
 $$;

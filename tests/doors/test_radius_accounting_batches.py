@@ -1,0 +1,143 @@
+"""Reports that arrive together are recorded together: answered behind one commit, and no bad one among them harms the others."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pyrad import packet as wire
+from sqlalchemy import event, text
+
+from radius.accounting import Accounting
+from radius.batch import Answer, Question
+from radius.packet import decode
+from tests.doors.radius_side import NAMES, SECRET, House, house
+
+__all__ = ["house"]
+POISON = "no-table-takes-this"
+
+
+def report(number: int, status: str, user: str = "", total: int = 0, klass: str = "") -> bytes:
+    """An Accounting-Request as it goes over the wire."""
+    packet = wire.AcctPacket(wire.AccountingRequest, number % 256, SECRET.encode(), dict=NAMES)
+    packet["Acct-Status-Type"], packet["Acct-Session-Id"] = status, f"{number:08x}"
+    packet["User-Name"] = packet["Calling-Station-Id"] = user or f"02:00:00:00:{number // 256:02X}:{number % 256:02X}"
+    packet["Acct-Output-Octets"] = total
+    if klass:
+        packet["Class"] = klass.encode()
+    raw: bytes = packet.RequestPacket()
+    return raw
+
+
+def deliver(house: House, raws: list[bytes]) -> list[Answer]:
+    """All at once to the accounting door, as the server does when that many wait in its socket."""
+    client = next(client for address, client in house.server._clients.current().items() if address == "127.0.0.1")
+    return list(Accounting(house.app).answer([Question(decode(raw), client, ("127.0.0.1", 1000)) for raw in raws]))
+
+
+@contextmanager
+def statements(house: House) -> Iterator[list[str]]:
+    """What is sent to the database meanwhile."""
+    sent: list[str] = []
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        sent.append(statement)
+
+    event.listen(house.app.engine, "before_cursor_execute", note)
+    try:
+        yield sent
+    finally:
+        event.remove(house.app.engine, "before_cursor_execute", note)
+
+
+def refuse(house: House) -> None:
+    """The table does not take one user name."""
+    with house.app.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(
+                text(
+                    f"CREATE TRIGGER refuse BEFORE INSERT ON radacct WHEN NEW.username = '{POISON}'"
+                    " BEGIN SELECT RAISE(ABORT, 'refused'); END"
+                )
+            )
+        else:
+            connection.execute(
+                text(
+                    "CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS"
+                    " $$ BEGIN RAISE SQLSTATE '22000' USING MESSAGE = 'refused'; END $$"
+                )
+            )
+            connection.execute(
+                text(
+                    "CREATE TRIGGER refuse BEFORE INSERT ON radacct FOR EACH ROW"
+                    f" WHEN (NEW.username = '{POISON}') EXECUTE FUNCTION refuse()"
+                )
+            )
+
+
+@pytest.fixture
+def poisoned(house: House) -> Iterator[House]:
+    refuse(house)
+    yield house
+    with house.app.engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            connection.execute(text("DROP TRIGGER refuse"))
+        else:
+            connection.execute(text("DROP TRIGGER refuse ON radacct"))
+            connection.execute(text("DROP FUNCTION refuse()"))
+
+
+def test_a_hundred_reports_cost_as_few_statements_as_two(house: House) -> None:
+    subscription = house.pay(quota_bytes=10**12)
+    klass = f"duka:{subscription}"
+    costs = []
+    for first, size in ((0, 2), (1000, 100)):
+        with statements(house) as sent:
+            answers = deliver(house, [report(first + n, "Stop", total=10, klass=klass) for n in range(size)])
+        assert [answer.kind for answer in answers] == ["accounted"] * size
+        costs.append(len(sent))
+    assert max(costs) <= 20
+    assert house.used_bytes(subscription) == 1020
+    assert len(house.sessions()) == 102
+
+
+def test_one_report_that_cannot_be_recorded_does_not_lose_the_others(poisoned: House) -> None:
+    client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client.bind(("127.0.0.1", 0))
+    client.settimeout(5)
+    with client:
+        for number in range(20):
+            raw = report(number, "Start", POISON if number == 7 else "")
+            client.sendto(raw, ("127.0.0.1", poisoned.server.acct_port))
+        answered = {client.recv(4096)[1] for _ in range(19)}
+    assert answered == set(range(20)) - {7}
+    assert len(poisoned.sessions()) == 19
+    poisoned.wait_for_count("not_recorded", 1)
+
+
+def test_a_forged_report_among_others_is_dropped_alone(house: House) -> None:
+    good, bad = report(1, "Start"), bytearray(report(2, "Start"))
+    bad[5] ^= 1
+    answers = deliver(house, [good, bytes(bad), report(3, "Interim-Update", total=9)])
+    assert {(answer.question.packet.identifier, answer.kind) for answer in answers} == {
+        (1, "accounted"), (2, "bad_signature"), (3, "accounted"),
+    }  # fmt: skip
+    assert len(house.sessions()) == 2
+
+
+@pytest.mark.parametrize(
+    ("statuses", "forgettable"),
+    [
+        (["Interim-Update"], True), (["Interim-Update"] * 5, True), (["Start"], False), (["Stop"], False),
+        (["Interim-Update", "Stop"], False), (["Accounting-On"], False), (["Interim-Update", "Accounting-Off"], False),
+    ],
+)  # fmt: skip
+def test_only_interim_updates_do_not_wait_for_the_disk(house: House, statuses: list[str], forgettable: bool) -> None:
+    with statements(house) as sent:
+        answers = deliver(house, [report(number, status) for number, status in enumerate(statuses)])
+    assert all(answer.raw for answer in answers)
+    waits_not = any("synchronous_commit" in statement for statement in sent)
+    assert waits_not == (forgettable and house.app.engine.dialect.name == "postgresql")

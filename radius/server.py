@@ -23,7 +23,7 @@ from core.errors import Refusal
 from core.network import NasClient
 from radius.accounting import Accounting
 from radius.authentication import Authentication
-from radius.batch import Question, Source
+from radius.batch import Door, Question, Source
 from radius.clients import Clients
 from radius.notes import Notebook
 from radius.packet import (
@@ -48,15 +48,18 @@ log = structlog.get_logger()
 
 
 class RadiusServer:
-    """Authentication and accounting for all routers of this installation. Ports given as 0 are chosen by the system."""
+    """Authentication and accounting for all routers of this installation. Ports given as 0 are chosen by the system.
 
-    def __init__(self, app: App, host: str, auth_port: int, acct_port: int) -> None:
+    `logins` takes the place of the door for logins.
+    """
+
+    def __init__(self, app: App, host: str, auth_port: int, acct_port: int, *, logins: Door | None = None) -> None:
         self._host = host
         self.auth_port = auth_port
         self.acct_port = acct_port
         self._clients = Clients(app)
         self._notebook = Notebook(app, self._clients)
-        self._authentication = Authentication(app, self._clients, self._notebook)
+        self._logins = logins or Authentication(app, self._clients, self._notebook)
         self._accounting = Accounting(app)
         self._reports = Reports()
         self._stopping = threading.Event()
@@ -73,7 +76,7 @@ class RadiusServer:
         )  # fmt: skip
         try:
             for name, number, code, alive, door in (
-                ("auth", self.auth_port, login, login_alive, self._authentication),
+                ("auth", self.auth_port, login, login_alive, self._logins),
                 ("acct", self.acct_port, report, report_alive, self._accounting),
             ):
                 self._ports.append(Port(name, self._host, number, code=code, alive_code=alive, door=door))

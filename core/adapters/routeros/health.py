@@ -10,14 +10,18 @@ from core.adapters.routeros.lines import Talk
 from core.adapters.routeros.sayings import meaning
 from core.adapters.routeros.setup import (
     DEFAULTS,
+    HOTSPOT_SERVICE,
     INCOMING,
     LOGIN_BY_DEFAULT,
     MAC_FORMAT,
+    PPP_AAA,
+    PPP_SERVICE,
     PROFILE,
     PROFILE_PROPERTIES,
     RADIUS,
     RADIUS_PROPERTIES,
     TAG,
+    lines,
     our_servers,
     readable,
 )
@@ -52,6 +56,7 @@ def probe(talk: Talk, now: datetime) -> RouterHealth:
             *_device_mode(talk),
             *_hotspot(talk),
             *_radius(talk),
+            *_lines(talk),
             *_incoming(talk),
             *_names(talk),
             *_clock(skew_seconds),
@@ -76,6 +81,8 @@ def _hotspot(talk: Talk) -> Iterator[str]:
     servers = our_servers(talk)
     if not servers:
         wanted = talk.router.hotspot_server
+        if not wanted and lines(talk):
+            return
         yield f"there is no hotspot server {wanted!r}" if wanted else "there is no hotspot server"
         return
     profiles = {row.get("name", ""): row for row in talk.rows(PROFILE, PROFILE_PROPERTIES)}
@@ -111,7 +118,7 @@ def _profile(talk: Talk, name: str, row: Row | None) -> Iterator[str]:
 
 def _radius(talk: Talk) -> Iterator[str]:
     rows = [row for row in talk.rows(RADIUS, RADIUS_PROPERTIES) if not flag(row, "disabled")]
-    asked = [row for row in rows if "hotspot" in words(row, "service")]
+    asked = [row for row in rows if words(row, "service") & {HOTSPOT_SERVICE, PPP_SERVICE}]
     if not asked:
         yield "no RADIUS server is set for the hotspot"
         return
@@ -127,6 +134,18 @@ def _radius(talk: Talk) -> Iterator[str]:
         yield f"the RADIUS timeout is {timeout_ms} ms; it should be between 1 and 3 seconds"
     if readable(entry, "secret") and entry["secret"] != talk.router.radius_secret:
         yield "the RADIUS secret on the router is not the one kept for it"
+
+
+def _lines(talk: Talk) -> Iterator[str]:
+    """Of PPPoE only where our entry says that it is for PPPoE too: what others do with their lines is theirs."""
+    ours = [row for row in talk.rows(RADIUS, RADIUS_PROPERTIES) if row.get("comment") == TAG]
+    if not ours or PPP_SERVICE not in words(ours[0], "service"):
+        return
+    row = talk.one(PPP_AAA)
+    if not flag(row, "use-radius"):
+        yield "PPPoE lines do not ask RADIUS (/ppp/aaa use-radius=no)"
+    if not flag(row, "accounting", default=True):
+        yield "PPPoE lines report no usage (/ppp/aaa accounting=no)"
 
 
 def _incoming(talk: Talk) -> Iterator[str]:

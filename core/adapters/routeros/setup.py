@@ -1,4 +1,4 @@
-"""Making an existing hotspot ask our RADIUS server (routeros.md §3.2, §6; radius.md §1, §6).
+"""Making a hotspot, and lines where there are any, ask our RADIUS server (routeros.md §3.2, §4 to §6; radius.md §1, §6).
 
 Our `/radius` entry is found by its comment, and only tagged entries are changed or deleted. Settings that exist once
 (incoming, a profile, a hotspot server's timeout) carry no comment: there only the values named here are changed.
@@ -17,6 +17,9 @@ from core.errors import GatewayRefused
 TAG = "duka:radius"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (how a router says "whichever you like"; nothing is bound)
 RADIUS, INCOMING, SERVER, PROFILE = "/radius", "/radius/incoming", "/ip/hotspot", "/ip/hotspot/profile"
+PPPOE, PPP_AAA = "/interface/pppoe-server/server", "/ppp/aaa"
+DHCP, DHCP_CONFIG = "/ip/dhcp-server", "/ip/dhcp-server/config"
+HOTSPOT_SERVICE, PPP_SERVICE, DHCP_SERVICE = "hotspot", "ppp", "dhcp"
 RADIUS_TIMEOUT = "2s"
 LOGIN_TIMEOUT = "30s"
 LOGIN_BY_KEPT = frozenset({"https"})
@@ -24,7 +27,7 @@ LOGIN_BY_WANTED = frozenset({"mac", "http-pap", "http-chap"})
 LOGIN_BY_DEFAULT = "cookie,http-chap"
 MAC_FORMAT = "XX:XX:XX:XX:XX:XX"
 LISTS, DURATIONS = frozenset({"service", "login-by"}), frozenset({"timeout", "login-timeout"})
-SECRETS = frozenset({"secret", "mac-auth-password"})
+SECRETS = frozenset({"secret", "mac-auth-password", "radius-password"})
 """Not shown to API users without the `sensitive` policy."""
 
 DEFAULTS = {
@@ -34,6 +37,7 @@ DEFAULTS = {
     "timeout": "1100ms",
     "disabled": "no",
     "use-radius": "no",
+    "accounting": "yes",
     "radius-accounting": "yes",
     "radius-interim-update": "received",
     "radius-mac-format": MAC_FORMAT,
@@ -67,17 +71,37 @@ class RadiusServer:
 
 def set_up(talk: Talk, radius: RadiusServer) -> list[str]:
     """Bring the router to what we need; the changes made, as sentences without secrets."""
-    servers = our_servers(talk)
-    if not servers:
+    servers, others = our_servers(talk), lines(talk)
+    if not servers and (talk.router.hotspot_server or not others):
         text = f"router {talk.router.name!r} has no hotspot server {talk.router.hotspot_server!r} to set up"
         raise GatewayRefused(text, code="no_hotspot")
-    changes = _radius_entry(talk, radius)
+    services = [*([HOTSPOT_SERVICE] if servers else []), *others]
+    changes = _radius_entry(talk, radius, services)
     changes += _settings(talk, INCOMING, {}, {"accept": "yes", "port": str(talk.router.coa_port)})
     for name in sorted({server.get("profile", "default") for server in servers}):
         changes += _profile(talk, name)
     for server in servers:
         changes += _settings(talk, SERVER, {"name": server.get("name", "")}, {"login-timeout": LOGIN_TIMEOUT})
+    if PPP_SERVICE in services:
+        changes += _settings(talk, PPP_AAA, {}, {"use-radius": "yes", "accounting": "yes"})
+    if DHCP_SERVICE in services:
+        changes += _settings(talk, DHCP_CONFIG, {}, {"radius-password": talk.router.mac_auth_password})
     return changes
+
+
+def lines(talk: Talk) -> list[str]:
+    """The services besides the hotspot that somebody has put to use here, and that can ask RADIUS.
+
+    A PPPoE server asks as soon as it is told to; its local secrets go on to win (routeros.md §4). A DHCP server is only ours
+    when it was switched to RADIUS already: we do not decide who gets an address at all.
+    """
+    found = []
+    if any(not flag(row, "disabled") for row in talk.rows(PPPOE, ".id,disabled")):
+        found.append(PPP_SERVICE)
+    leasing = talk.rows(DHCP, ".id,use-radius,disabled")
+    if any(row.get("use-radius") == "yes" and not flag(row, "disabled") for row in leasing):
+        found.append(DHCP_SERVICE)
+    return found
 
 
 def our_servers(talk: Talk) -> list[Row]:
@@ -91,11 +115,11 @@ def readable(row: Row, name: str) -> bool:
     return row.get(name, "").strip("*") != ""
 
 
-def _radius_entry(talk: Talk, radius: RadiusServer) -> list[str]:
+def _radius_entry(talk: Talk, radius: RadiusServer, services: list[str]) -> list[str]:
     wanted = {
         "address": radius.host,
         "secret": talk.router.radius_secret,
-        "service": "hotspot",
+        "service": ",".join(services),
         "authentication-port": str(radius.auth_port),
         "accounting-port": str(radius.acct_port),
         "timeout": RADIUS_TIMEOUT,

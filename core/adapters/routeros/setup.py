@@ -99,7 +99,7 @@ def lines(talk: Talk) -> list[str]:
     if any(not flag(row, "disabled") for row in talk.rows(PPPOE, ".id,disabled")):
         found.append(PPP_SERVICE)
     leasing = talk.rows(DHCP, ".id,use-radius,disabled")
-    if any(row.get("use-radius") == "yes" and not flag(row, "disabled") for row in leasing):
+    if any(flag(row, "use-radius") and not flag(row, "disabled") for row in leasing):
         found.append(DHCP_SERVICE)
     return found
 

@@ -91,6 +91,9 @@ class Grant:
     routes: tuple[str, ...] = ()
     filters: tuple[str, ...] = ()
     mark: str | None = None
+    prefixes: tuple[str, ...] = ()
+    delegated: tuple[str, ...] = ()
+    delegated_pool: str | None = None
     profile: str = "default"
 
 
@@ -177,6 +180,9 @@ def of_answer(answer: Attributes, base: Grant, pools: Table) -> Grant:
             routes=tuple(answer.texts("Framed-Route")),
             filters=tuple(answer.texts("Filter-Id")),
             mark=answer.text("Mikrotik-Mark-Id"),
+            prefixes=tuple(answer.prefixes("Framed-IPv6-Prefix")),
+            delegated=tuple(answer.prefixes("Delegated-IPv6-Prefix")),
+            delegated_pool=answer.text("Mikrotik-Delegated-IPv6-Pool"),
         )
         for route in grant.routes:
             split_route(route)

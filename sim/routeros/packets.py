@@ -122,6 +122,19 @@ class Attributes:
         number = self.integer(name)
         return None if number is None else str(ipaddress.IPv4Address(number))
 
+    def prefixes(self, name: str) -> list[str]:
+        """IPv6 prefixes (RFC 3162 §2.3): a zero, the length, and as many octets as it needs. Raises BadPacket."""
+        found = []
+        for raw in self.all_bytes(key_of(name)):
+            if not 2 <= len(raw) <= 18 or raw[0] != 0 or raw[1] > 128 or len(raw) - 2 < (raw[1] + 7) // 8:
+                raise BadPacket(f"{name} is no prefix")
+            address = raw[2:].ljust(16, b"\0")
+            try:
+                found.append(str(ipaddress.IPv6Network((address, raw[1]))))
+            except ValueError as broken:
+                raise BadPacket(f"{name} has bits behind its length") from broken
+        return found
+
     def octets_64(self, name: str) -> int | None:
         """A byte limit from its two halves; absent or zero means no limit."""
         low, high = self.integer(name), self.integer(f"{name}-Gigawords")

@@ -38,6 +38,12 @@ class PppoeClient:
         return "" if session is None else session.address
 
     @property
+    def prefixes(self) -> tuple[str, ...]:
+        """The IPv6 prefixes of the line itself; none while it is not online."""
+        session = self.session
+        return () if session is None else session.grant.prefixes
+
+    @property
     def session_id(self) -> str:
         """What accounting calls the session; empty while it is not online."""
         session = self.session

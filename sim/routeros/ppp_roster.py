@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ class PppSession(Session):
     service_name: str
     interface_number: int = field(default=0)
     link_name: str = ""
+    binding_numbers: list[int] = field(default_factory=list)
 
     @property
     def mac(self) -> str:
@@ -129,12 +131,32 @@ class PppRoster(Roster[PppSession]):
             "running": "true",
         }
         session.interface_number = self._machine.tables["/interface/pppoe-server"].add(row)
+        self._delegate(session)
+
+    def _delegate(self, session: PppSession) -> None:
+        """Prefixes for the customer's own router: those the answer names, else the pool it names, if there is one."""
+        pools, bindings = self._machine.tables["/ipv6/pool"], self._machine.tables["/ipv6/dhcp-server/binding"]
+        from_pool = session.grant.delegated_pool
+        number = pools.find("name", from_pool) if from_pool is not None and not session.grant.delegated else None
+        addresses = list(session.grant.delegated)
+        if number is not None:
+            network = ipaddress.IPv6Network(pools.get(number, "prefix"))
+            parts = network.subnets(new_prefix=int(pools.get(number, "prefix-length")))
+            free = (str(part) for part in parts if bindings.find("address", str(part)) is None)
+            addresses += [part for part in [next(free, None)] if part is not None]
+        for address in addresses:
+            row = {"address": address, "server": session.link_name, "duid": session.mac, "status": "bound"}
+            session.binding_numbers.append(bindings.add({**row, "dynamic": "true", "radius": "true"}))
 
     def _vanished(self, session: PppSession) -> None:
         session.line.session = None
         links = self._machine.tables["/interface/pppoe-server"]
         if session.interface_number in links.records:
             links.remove(session.interface_number)
+        bindings = self._machine.tables["/ipv6/dhcp-server/binding"]
+        for number in session.binding_numbers:
+            if number in bindings.records:
+                bindings.remove(number)
 
     def _ended(self, session: PppSession, cause: int) -> None:
         self._after_end(session)

@@ -139,6 +139,31 @@ def test_everything_granted_stands_in_the_tables_and_goes_with_the_session(
     assert radius.reports[-1]["Acct-Terminate-Cause"] == 1
 
 
+def test_ipv6_prefixes_of_the_line_and_for_the_router_behind_it(router: VirtualRouter, radius: StrictRadius) -> None:
+    radius.sign_up(
+        USER,
+        PASSWORD,
+        Framed_IPv6_Prefix=bytes.fromhex("0040 20010db800010002"),
+        Delegated_IPv6_Prefix=bytes.fromhex("0038 20010db8ab00ff"),
+    )
+    line = router.dial_in(USER, PASSWORD, MAC)
+    assert line.prefixes == ("2001:db8:1:2::/64",)
+    (binding,) = router.rows("/ipv6/dhcp-server/binding")
+    assert (binding["address"], binding["server"]) == ("2001:db8:ab00:ff00::/56", f"<pppoe-{USER}>")
+    line.hang_up()
+    assert not line.prefixes
+    assert router.rows("/ipv6/dhcp-server/binding") == []
+
+
+def test_a_delegated_prefix_out_of_a_pool(router: VirtualRouter, radius: StrictRadius) -> None:
+    router.run("/ipv6/pool/add", name="homes6", prefix="2001:db8:5000::/36", prefix_length="56")
+    for user in (USER, "other.home"):
+        radius.sign_up(user, PASSWORD, Mikrotik_Delegated_IPv6_Pool="homes6")
+        router.dial_in(user, PASSWORD, MAC)
+    rows = router.rows("/ipv6/dhcp-server/binding")
+    assert [row["address"] for row in rows] == ["2001:db8:5000::/56", "2001:db8:5000:100::/56"]
+
+
 def test_usage_is_reported_from_start_to_stop(router: VirtualRouter, radius: StrictRadius) -> None:
     radius.sign_up(USER, PASSWORD, Acct_Interim_Interval=60, Class=b"duka:7")
     line = router.dial_in(USER, PASSWORD, MAC)
@@ -212,6 +237,8 @@ def test_a_secret_of_the_router_itself_wins_over_radius(router: VirtualRouter, r
         ({"Framed_Pool": "nowhere"}, "address pool nowhere does not exist"),
         ({"Mikrotik_Rate_Limit": "fast"}, "invalid attribute in RADIUS answer: not a rate: 'fast'"),
         ({"Framed_Route": "somewhere"}, "invalid attribute in RADIUS answer"),
+        ({"Delegated_IPv6_Prefix": b"\0\x40\x20"}, "invalid attribute in RADIUS answer"),
+        ({"Framed_IPv6_Prefix": b"\0\x08\x20\x01"}, "invalid attribute in RADIUS answer"),
     ],
 )
 def test_an_answer_that_cannot_be_carried_out_lets_nobody_in(

@@ -10,7 +10,6 @@ import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from itertools import islice
 from typing import NamedTuple
 
 import structlog
@@ -110,25 +109,18 @@ class Notebook:
                 if not self._notes:
                     return
                 self._changed.wait_for(lambda: self._stopping or self._awaited, LINGER_SECONDS)
-                group = list(islice(self._notes, BATCH_MAX))
+                group = [self._notes.popleft() for _ in range(min(len(self._notes), BATCH_MAX))]
                 self._writing = True
             written = self._write(group)
             with self._changed:
                 self._writing = False
-                if written:
-                    self._strike_out(group)
+                if not written:
+                    put_back(self._notes, group)
                 self._changed.notify_all()
                 if not written:
                     if self._stopping:
                         return
                     self._changed.wait_for(lambda: self._stopping, RETRY_SECONDS)
-
-    def _strike_out(self, group: list[Note]) -> None:
-        """Written notes leave from the front; those that had to give way meanwhile are gone already."""
-        first = self._notes[0] if self._notes else None
-        given_way = next((number for number, note in enumerate(group) if note is first), len(group))
-        for _ in range(len(group) - given_way):
-            self._notes.popleft()
 
     def _write(self, group: list[Note]) -> bool:
         """Write notes; False when the database does not take them now, and they are kept for later."""
@@ -146,6 +138,12 @@ class Notebook:
         if any(isinstance(note, Signs) for note in group):
             self._clients.written_down()
         return True
+
+
+def put_back(notes: deque[Note], group: list[Note]) -> None:
+    """Notes that could not be written stand before those that came meanwhile; for want of room the oldest give way."""
+    room = (notes.maxlen or NOTES_MAX) - len(notes)
+    notes.extendleft(reversed(group[max(len(group) - room, 0) :]))
 
 
 def _put(uow: UnitOfWork, group: list[Note]) -> None:

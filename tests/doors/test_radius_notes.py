@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from core import network
 from core.network import Knock, LogLine
 from core.network.models import Sighting
 from radius.clients import Clients
-from radius.notes import NOTES_MAX, Notebook, Throttle
+from radius.notes import NOTES_MAX, Notebook, Signs, Throttle, put_back
 from tests.doors.radius_side import MAC, OTHER_MAC, House, house
 from tests.services import eventually
 
@@ -46,6 +47,23 @@ def test_notes_wait_while_the_database_is_away_and_are_written_in_order(house: H
         notebook.take([line(house, "second")])
     eventually(lambda: notebook.settle(0.1))
     assert [row.username for row in house.log()] == ["first", "second"]
+
+
+def test_while_the_database_is_away_the_newest_notes_are_kept(house: House, notebook: Notebook) -> None:
+    with house.without_database():
+        notebook.take([line(house, "first")])
+        assert not notebook.settle(0.1)
+        notebook.take(line(house, str(number)) for number in range(NOTES_MAX))
+        assert not notebook.settle(1.0)
+    eventually(lambda: notebook.settle(0.1), seconds=20)
+    assert [row.username for row in house.log()] == [str(number) for number in range(NOTES_MAX)]
+
+
+def test_notes_that_could_not_be_written_give_way_before_newer_ones() -> None:
+    for maxlen, kept in ((5, [1, 2, 3, 4, 5]), (4, [2, 3, 4, 5]), (2, [4, 5])):
+        notes = deque((Signs(number) for number in (4, 5)), maxlen=maxlen)
+        put_back(notes, [Signs(number) for number in (1, 2, 3)])
+        assert [note.router_id for note in notes] == kept
 
 
 def test_what_is_left_is_written_before_the_server_ends(house: House) -> None:

@@ -88,6 +88,20 @@ def test_a_disconnect_ends_the_session(router: VirtualRouter, radius: StrictRadi
     assert send_order(router, DISCONNECT, **session_of(radius)).code == NAKS[DISCONNECT]
 
 
+def test_a_disconnect_makes_the_router_forget_the_devices_cookie(router: VirtualRouter, radius: StrictRadius) -> None:
+    router.run("/ip/hotspot/profile/set", numbers="hotspot1", login_by="http-pap,mac-cookie")
+    router.run("/ip/hotspot/user/profile/set", numbers="default", add_mac_cookie="yes")
+    radius.sell("voucher")
+    phone = router.plug_in(PHONE)
+    assert phone.browse_login("voucher", radius.password).ok
+    router.settle()
+    assert [row["mac-address"] for row in router.rows("/ip/hotspot/cookie")] == [PHONE]
+    assert send_order(router, DISCONNECT, **session_of(radius)).code == ACKS[DISCONNECT]
+    assert router.rows("/ip/hotspot/cookie") == []
+    router.advance(60)
+    assert not phone.online
+
+
 @pytest.mark.parametrize("code", [CHANGE, DISCONNECT])
 @pytest.mark.parametrize(
     ("change", "cause"),
@@ -169,6 +183,13 @@ def test_garbage_on_the_port_for_orders_is_ignored(
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.sendto(datagram, ("127.0.0.1", router.coa_port))
     assert send_order(router, DISCONNECT, **session_of(radius)).code == ACKS[DISCONNECT]
+
+
+def test_an_answer_carries_a_message_authenticator(router: VirtualRouter, radius: StrictRadius) -> None:
+    radius.sell(PHONE)
+    router.plug_in(PHONE)
+    answer = send_order(router, DISCONNECT, **session_of(radius))
+    assert answer.message_authenticator, "pyrad has verified what it carries"
 
 
 def test_the_orders_taken_are_counted(router: VirtualRouter, radius: StrictRadius) -> None:

@@ -201,7 +201,6 @@ def _tell(
         .where(
             following.customer_id == Subscription.customer_id,
             following.service == Subscription.service,
-            following.id != Subscription.id,
             following.closed_at.is_(None),
             following.suspended_at.is_(None),
             following.over_at > uow.now,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from core import catalog, customers, network, purchases, subscriptions, tenants
 from core.config import Settings
+from core.outbox import Promise
 from core.radius_tables import radcheck, radius_user
 from core.rates import Burst, Speed
 from core.subscriptions import Subscription
@@ -134,6 +135,21 @@ def test_who_is_stopped_by_hand_is_told_so_until_it_is_undone(shop: Shop) -> Non
         subscriptions.resume(uow, subscriptions.subscription(uow, number))
     sync(shop)
     assert isinstance(ask(shop), dict)
+
+
+def test_rows_that_missed_that_somebody_was_stopped_are_found(shop: Shop) -> None:
+    with_device(shop)
+    number = buy(shop, package(shop))
+    with shop.work() as uow:
+        subscriptions.suspend(uow, subscriptions.subscription(uow, number))
+        uow.session.execute(update(Promise).values(done_at=uow.now))  # it was lost
+    assert isinstance(ask(shop), dict)
+    with shop.app.work(None) as uow:
+        assert network.heal(uow) == 1
+    sync(shop)
+    assert ask(shop) == "suspended"
+    with shop.app.work(None) as uow:
+        assert network.heal(uow) == 0
 
 
 def test_used_up_data_is_told_as_such_and_topping_up_opens_again(shop: Shop) -> None:
@@ -271,6 +287,8 @@ def test_the_rows_speak_the_customers_language(shop: Shop) -> None:
     buy(shop, package(shop))
     with shop.work() as uow:
         customers.set_language(uow, shop.customer(uow), "sw")
+        uow.session.flush()
+        assert uow.session.scalars(select(Promise.kind).where(Promise.done_at.is_(None))).all() == ["SyncAccess"]
     sync(shop)
     with shop.app.engine.connect() as connection:
         assert connection.scalar(select(radius_user.c.language).where(radius_user.c.username == DEVICE)) == "sw"

@@ -76,6 +76,33 @@ def test_short_packages_are_only_told_their_end(shop: Shop) -> None:
     assert told(shop) == ["ended_time"]
 
 
+def test_time_of_another_service_is_no_reason_to_stay_silent(shop: Shop) -> None:
+    sell(shop, 3)
+    sell(shop, 48, service="ppp")
+    shop.later(hours=3)
+    sweep(shop)
+    assert told(shop) == ["ended_time"]
+
+
+def test_something_short_and_fast_does_not_hide_that_the_slow_rest_ends(shop: Shop) -> None:
+    slow = sell(shop, 48, profile={"slow": Speed(64, 128)}, quota_bytes=1)
+    with shop.work() as uow:
+        subscriptions.use(uow, slow, 1)
+    sweep(shop)
+    shop.later(hours=23)
+    sell(shop, 3)
+    shop.later(hours=2)
+    sweep(shop)
+    assert told(shop) == ["slowed", "reminder_day"]
+
+
+def test_who_was_reminded_is_not_looked_at_again(shop: Shop) -> None:
+    sell(shop, 48)
+    shop.later(hours=25)
+    with shop.app.work(None) as uow:
+        assert [subscriptions.remind(uow), subscriptions.remind(uow)] == [1, 0]
+
+
 def test_buying_again_makes_a_new_end_with_new_reminders(shop: Shop) -> None:
     number = sell(shop, 48)
     shop.later(hours=25)
@@ -263,3 +290,16 @@ def test_nobody_renews_who_did_not_ask_for_it_or_asked_to_stop(shop: Shop) -> No
     shop.later(minutes=57)
     sweep(shop)
     assert keep_renewals(shop) == 0
+
+
+def test_who_stops_it_at_the_last_moment_buys_nothing(shop: Shop) -> None:
+    wants_renewal(shop)
+    sell(shop, 24)
+    fill_wallet(shop, 100)
+    shop.later(hours=23, minutes=57)
+    sweep(shop)
+    with shop.work() as uow:
+        subscriptions.renew_by_itself(uow, shop.customer(uow), wanted=False)
+    assert keep_renewals(shop) == 1
+    with shop.work() as uow:
+        assert ledger.balance(uow, chart.wallet(1), "KES") == shillings(100)

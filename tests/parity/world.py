@@ -138,11 +138,11 @@ class World:
                 update(radacct).where(radacct.c.acctstoptime.is_(None)).values(acctstoptime=datetime.now(UTC))
             )
 
-    def greet(self, server: Endpoint, *, accounting: bool = False) -> None:
+    def greet(self, server: Endpoint, *, accounting: bool = False, signed: bool = False) -> None:
         """Every router is known to the server before anything is measured by the second."""
         with self._sockets() as sockets:
             for router in (each for each in ROUTERS if each.registered):
-                greeting = Ask(user="nobody", how="ppp", router=router, signed=False)
+                greeting = Ask(user="nobody", how="ppp", router=router, signed=signed)
                 raw, secret = packet_for(Case("greeting", Silence()), greeting, bytes(16), 0)
                 port = server.auth_port
                 if accounting:

@@ -8,7 +8,7 @@ from datetime import datetime
 from core import network
 from core.errors import GatewayDown, GatewayRefused
 from core.network import AccessPlan, LoginPlan, SessionPlan
-from core.ports import ActiveRow, RouterAddress, RouterHealth, World
+from core.ports import ActiveRow, RouterAddress, RouterHealth, RunningSession, World
 from core.tasks import LogIn, LogOut, Probe, Settle, SyncAccess
 from core.uow import UnitOfWork
 from jobs import steering
@@ -44,20 +44,23 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
         return network.login_plan(uow, task.device_id, task.router_id, task.news)
 
     def act(self, world: World, plan: LoginPlan) -> ActiveRow | None:
-        anew = bool(plan.sessions.sessions) and self._must_begin_anew(world, plan)
+        running = self._running(world, plan) if plan.sessions.sessions else []
+        anew = bool(running) and steering.must_begin_anew(world, plan.sessions, running)
+        if running and not anew:
+            return _as_row(running[0])
         row = world.hotspot.let_in(plan.router, plan.mac, refresh=anew)
         if row is None or anew:
             return row
         if row.uptime_seconds > 0 and not plan.sessions.sessions:  # it ran, and accounting has not heard of it
-            anew = self._must_begin_anew(world, plan)
+            anew = steering.must_begin_anew(world, plan.sessions, self._running(world, plan))
         if not anew and _fits(row, plan):
             return row
         return world.hotspot.let_in(plan.router, plan.mac, refresh=True)
 
     @staticmethod
-    def _must_begin_anew(world: World, plan: LoginPlan) -> bool:
+    def _running(world: World, plan: LoginPlan) -> list[RunningSession]:
         try:
-            return steering.must_begin_anew(world, plan.sessions)
+            return steering.look(world, plan.sessions)
         except GatewayDown:
             steering.tell_all(world, plan.sessions)
             raise
@@ -78,6 +81,13 @@ class LetIn(Job[LogIn, LoginPlan, ActiveRow | None]):
             "device.login_refused", why=str(error)[:200], code=error.code, router=task.router_id, device=task.device_id
         )
         return super().refused(uow, task, plan, error)
+
+
+def _as_row(session: RunningSession) -> ActiveRow:
+    return ActiveRow(
+        session.mac, session.user, session.address, session.seconds_left, session.limit_bytes_total,
+        session.uptime_seconds,
+    )  # fmt: skip
 
 
 def _fits(row: ActiveRow, plan: LoginPlan) -> bool:

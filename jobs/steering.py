@@ -6,6 +6,8 @@ API is the other way for everything.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.errors import GatewayDown, GatewayRefused
 from core.network import HIDDEN, LIVE, NOTHING_NEW, Open, SessionPlan, misfits
 from core.ports import RunningSession, World
@@ -46,6 +48,8 @@ def brought_to_terms(world: World, plan: SessionPlan, seen: RunningSession) -> s
     seconds = plan.terms.seconds_after(seen.uptime_seconds) if time_is_told else None
     if known is not None and _told(world, plan, known, seconds):
         again = [one for one in look(world, plan) if _is_the_same(one, seen)]
+        if not again:
+            return None  # the order ended it: a new time that counts from the start may be over already
         if all(not misfits(one, plan.terms, known.reported_bytes) - {"bytes"} for one in again):
             return TOLD
         return TOLD if _counted_from_the_start(world, plan, known, again) else None
@@ -103,9 +107,9 @@ def _told(world: World, plan: SessionPlan, known: Open, seconds: int | None) -> 
         return False
 
 
-def must_begin_anew(world: World, plan: SessionPlan) -> bool:
-    """Change what can be changed of the sessions that run; whether one of them does not fit all the same."""
-    return None in [brought_to_terms(world, plan, one) for one in look(world, plan)]
+def must_begin_anew(world: World, plan: SessionPlan, seen: Sequence[RunningSession]) -> bool:
+    """Change what can be changed of these sessions; whether one of them does not fit all the same."""
+    return None in [brought_to_terms(world, plan, one) for one in seen]
 
 
 def tell_all(world: World, plan: SessionPlan) -> None:

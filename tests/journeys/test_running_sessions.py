@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from sqlalchemy import delete
@@ -116,6 +117,19 @@ def test_a_router_that_counts_new_times_from_the_start_is_understood(online: Onl
     online.change(speeds(512, 1024))
     assert online.queue["max-limit"] == "512000/1024000"
     assert (online.session_id, online.orders) == (first, ["CoA-ACK"] * 3)
+    assert_nothing_owed(town)
+
+
+def test_a_session_that_an_order_ended_by_mistake_is_back_at_once(online: Online, town: Town) -> None:
+    town.router.new_times_count_from_start = True
+    town.pass_time(2 * 3600, step_seconds=600)
+
+    def shorter(uow: UnitOfWork, row: Subscription) -> None:
+        row.ends_at = row.over_at = uow.now + timedelta(minutes=30)
+
+    online.change(shorter)
+    assert online.device.online
+    assert online.active["session-time-left"] in ("29m59s", "30m")
     assert_nothing_owed(town)
 
 

@@ -116,6 +116,26 @@ def test_two_servers_that_hear_the_same_packets_at_the_same_time_count_them_once
     assert sum(row.input_bytes + row.output_bytes for row in days(market)) == 7 * GB * len(people)
 
 
+def test_a_start_that_is_said_again_a_little_later_is_no_new_session(market: Shop) -> None:
+    subscription = sell(market)
+    tell(market, event(market, "start", "a", subscription))
+    market.later(seconds=59)
+    tell(market, event(market, "start", "a", subscription))
+    market.later(seconds=1)
+    tell(market, event(market, "interim", "a", subscription, 100, seconds=60))
+    assert [(row.acctstoptime, row.acctsessiontime) for row in sessions(market)] == [(None, 60)]
+    market.later(seconds=61)
+    tell(market, event(market, "start", "a", subscription))
+    assert [row.acctterminatecause for row in sessions(market)] == ["Stale", ""]
+
+
+def test_two_sessions_of_a_device_that_begin_in_one_moment_do_not_end_each_other(market: Shop) -> None:
+    both = [event(market, "start", name, mac="one device") for name in ("a", "b")]
+    tell(market, *both)
+    tell(market, *both)
+    assert [row.acctstoptime for row in sessions(market)] == [None, None]
+
+
 # ---- whose it is -------------------------------------------------------------------------------------------------------
 
 

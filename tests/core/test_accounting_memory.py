@@ -85,6 +85,22 @@ def test_usage_is_told_per_day_device_subscription_and_session(market: Shop) -> 
     assert sum(used.total_bytes for used in together) == 4006 + 5
 
 
+def test_nobody_sees_what_another_isps_customers_used(market: Shop) -> None:
+    other = open_shop(settings_of(market), "uplands", market.app)
+    add_router(other, LAKE)
+    tell(
+        market,
+        event(market, "stop", "a", 0, 9, mac="roams"),
+        event(market, "stop", "a", 0, 5, mac="roams", nas_address=LAKE),
+    )
+    everything = (date(2026, 1, 1), date(2027, 1, 1))
+    for shop, total in ((market, 9), (other, 5)):
+        with shop.work() as uow:
+            assert [used.total_bytes for used in network.usage_by_day(uow, *everything)] == [total]
+            assert [used.total_bytes for used in network.usage_of_name(uow, "roams", *everything)] == [total]
+            assert [one.output_bytes + one.input_bytes for one in network.sessions_of(uow, "roams")] == [total]
+
+
 def test_sessions_of_a_device_are_paged_latest_first_and_only_our_own(market: Shop) -> None:
     other = open_shop(settings_of(market), "uplands", market.app)
     add_router(other, LAKE)

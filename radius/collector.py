@@ -16,10 +16,10 @@ import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 import structlog
 from sqlalchemy import delete, select
@@ -62,8 +62,7 @@ _MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)
 log = structlog.get_logger()
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """One line of the log: what a router was answered."""
 
     at: datetime
@@ -328,15 +327,22 @@ class Collector:
 
 
 def _line(answer: Answer, router: NasClient | None) -> LogLine:
-    name = one_line(answer.username, LOGGED_LENGTH_MAX)
+    name = _tidy(answer.username)
     return LogLine(
         f"{name}@{router.realm}" if router is not None and router.realm else name,
         answer.reply,
-        one_line(answer.called_station, LOGGED_LENGTH_MAX),
-        one_line(answer.calling_station, LOGGED_LENGTH_MAX),
+        _tidy(answer.called_station),
+        _tidy(answer.calling_station),
         answer.at,
         answer.klass,
     )
+
+
+def _tidy(text: str) -> str:
+    """As the log keeps it. Nearly all names are tidy, and looking at each of their letters is dear."""
+    if len(text) <= LOGGED_LENGTH_MAX and text.isascii() and text.isprintable() and " " not in text:
+        return text
+    return one_line(text, LOGGED_LENGTH_MAX)
 
 
 def main(arguments: list[str]) -> int:

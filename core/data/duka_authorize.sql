@@ -39,9 +39,11 @@ CREATE OR REPLACE FUNCTION duka_value_understood(attribute text, value text) RET
     SELECT CASE
         WHEN attribute = 'Mikrotik-Rate-Limit'
             THEN value ~ '^[1-9][0-9]{0,9}[kM]?(/[1-9][0-9]{0,9}[kM]?)?( [1-9][0-9]{0,9}[kM]?(/[1-9][0-9]{0,9}[kM]?)?( [1-9][0-9]{0,9}[kM]?(/[1-9][0-9]{0,9}[kM]?)?( [0-9]{1,4}(/[0-9]{1,4})?( [1-8]( [1-9][0-9]{0,9}[kM]?(/[1-9][0-9]{0,9}[kM]?)?)?)?)?)?)?$'
+        WHEN attribute = 'Class'
+            THEN starts_with(value, 'duka:') AND length(value) BETWEEN 6 AND 24 AND translate(substr(value, 6), '0123456789', '') = ''
         WHEN attribute IN ('Acct-Interim-Interval', 'Session-Timeout', 'Idle-Timeout', 'Port-Limit')
-            THEN CASE WHEN value ~ '^[0-9]{1,10}$' THEN value::bigint BETWEEN 1 AND 2147483647 ELSE false END
-        WHEN attribute = 'Class' THEN value ~ '^duka:[0-9]{1,19}$'
+            THEN CASE WHEN length(value) BETWEEN 1 AND 10 AND translate(value, '0123456789', '') = ''
+                THEN value::bigint BETWEEN 1 AND 2147483647 ELSE false END
         WHEN attribute IN ('Mikrotik-Address-List', 'Framed-Pool', 'Mikrotik-Group', 'Mikrotik-Mark-Id', 'Filter-Id',
                            'Mikrotik-Delegated-IPv6-Pool', 'Framed-IPv6-Pool')
             THEN duka_printable(value, 247)
@@ -139,7 +141,8 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
         password text;
         expires text;
         several text;
-        checks boolean := false;
+        names text[];
+        words text[];
         good boolean := true;
         singles text := ' ';
         own_timeout bigint;
@@ -166,16 +169,16 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
             RETURN NEXT;
         END IF;
 
-        FOR pair IN SELECT c.attribute AS name, c.value AS said FROM radcheck c WHERE c.username = key LOOP
-            checks := true;
-            IF pair.name = 'Expiration' AND expires IS NULL THEN
-                expires := pair.said;
-                good := good AND expires ~ '^[0-9]{1,10}$';
-            ELSIF pair.name = 'Cleartext-Password' AND password IS NULL THEN
-                password := pair.said;
+        SELECT array_agg(c.attribute), array_agg(c.value) INTO names, words FROM radcheck c WHERE c.username = key;
+        FOR i IN 1 .. coalesce(array_length(names, 1), 0) LOOP
+            IF names[i] = 'Expiration' AND expires IS NULL THEN
+                expires := words[i];
+                good := good AND length(expires) BETWEEN 1 AND 10 AND translate(expires, '0123456789', '') = '';
+            ELSIF names[i] = 'Cleartext-Password' AND password IS NULL THEN
+                password := words[i];
                 good := good AND duka_printable(password, 128);
-            ELSIF pair.name = 'Simultaneous-Use' AND several IS NULL THEN
-                several := pair.said;
+            ELSIF names[i] = 'Simultaneous-Use' AND several IS NULL THEN
+                several := words[i];
                 good := good AND several ~ '^0*[1-9][0-9]{0,2}$' AND length(several) <= 10;
             ELSE
                 good := false;
@@ -195,7 +198,7 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
                                          WHERE s.id = u.subscription_id AND s.tenant_id = router.tenant_id) END AS bytes_left
             INTO person FROM radius_user u WHERE u.username = key;
         IF NOT FOUND THEN
-            IF checks THEN
+            IF names IS NOT NULL THEN
                 attribute := 'Duka-Rows';
                 value := 'some';
                 RETURN NEXT;
@@ -207,7 +210,7 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
             value := person.language;
             RETURN NEXT;
         END IF;
-        IF NOT checks THEN
+        IF names IS NULL THEN
             RETURN;
         END IF;
         attribute := 'Duka-Service';

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,8 @@ class Evening:
     ports: tuple[int, int]
     embedded: subprocess.Popen[bytes] | None = None
     cases: list[Case] = field(default_factory=list)
+    boots: Iterator[int] = field(default_factory=lambda: count(0x81))
+    """No two stories have sessions of one name: reports that FreeRADIUS kept for later may come in the next."""
 
     @property
     def endpoints(self) -> dict[str, tuple[int, int]]:
@@ -103,7 +106,7 @@ class Evening:
 
     def busy(self, router: Router, first: int, *servers: str) -> BusyRouter:
         """A router with its own devices that asks these servers, in this order."""
-        made = BusyRouter(router, self.people(first), [self.endpoints[name] for name in servers], boot=0x80 + first)
+        made = BusyRouter(router, self.people(first), [self.endpoints[name] for name in servers], next(self.boots))
         made.start()
         return made
 

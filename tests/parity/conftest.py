@@ -6,20 +6,17 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
-from sqlalchemy.exc import SQLAlchemyError
 
 from core import config
 from tests import services
 from tests.parity.cases import TABLE
-from tests.parity.servers import SERVERS, WHERE
+from tests.parity.once import Once
+from tests.parity.servers import WHERE
 from tests.parity.stories import STORIES
 from tests.parity.telling import tell_all
-from tests.parity.world import Endpoint, World, open_world
-
-FAILURES = (AssertionError, OSError, RuntimeError, SQLAlchemyError)
+from tests.parity.world import World, open_world
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -57,29 +54,6 @@ def worlds(
             return opened[kind]
 
         yield world
-
-
-class Once:
-    """What a server on a kind of database gave, asked for once; a failure to ask is one, too."""
-
-    def __init__(self, worlds: Callable[[str], World], play: Callable[[World, list[Endpoint]], dict[str, Any]]) -> None:
-        self._worlds, self._play = worlds, play
-        self._known: dict[tuple[str, str], dict[str, Any] | str] = {}
-
-    def __call__(self, server: str, kind: str) -> dict[str, Any]:
-        if (server, kind) not in self._known:
-            try:
-                world = self._worlds(kind)
-                with ExitStack() as stack:
-                    names = SERVERS if server == "in turns" else (server,)
-                    endpoints = [stack.enter_context(SERVERS[name](world)) for name in names]
-                    self._known[server, kind] = self._play(world, endpoints)
-            except FAILURES as error:
-                self._known[server, kind] = f"{server} on {kind} could not be asked: {type(error).__name__}: {error}"
-        known = self._known[server, kind]
-        if isinstance(known, str):
-            raise AssertionError(known)
-        return known
 
 
 @pytest.fixture(scope="package")

@@ -200,45 +200,6 @@ def test_a_router_that_forgot_everything_can_be_set_up_again(router: VirtualRout
     assert len(ours(router)) == 1
 
 
-def test_lines_are_set_up_where_there_are_any(router: VirtualRouter, desk: RadiusDesk, set_up: SetUp) -> None:
-    router.run("/ip/pool/add", name="lines", ranges="10.30.0.2-10.30.0.9")
-    router.run("/interface/pppoe-server/server/add", interface="ether5", service_name="internet", disabled="no")
-    router.run("/ip/dhcp-server/add", name="flats", interface="ether4", address_pool="lines", use_radius="yes")
-    told = set_up()
-    assert "/ppp/aaa: use-radius no → yes" in told
-    assert not any(MAC_PASSWORD in sentence for sentence in told)
-    assert sorted(ours(router)[0]["service"].split(",")) == ["dhcp", "hotspot", "ppp"]
-    assert set_up() == []
-    desk.accepted["AA:BB:CC:00:00:0D"] = {}
-    assert router.ask_for_address("AA:BB:CC:00:00:0D").address == "10.30.0.2"
-
-
-def test_what_is_switched_off_or_somebody_elses_is_not_set_up(router: VirtualRouter, set_up: SetUp) -> None:
-    router.run("/interface/pppoe-server/server/add", interface="ether5", service_name="internet")
-    router.run("/ip/dhcp-server/add", name="flats", interface="ether4")
-    set_up()
-    assert ours(router)[0]["service"] == "hotspot"
-    assert router.rows("/ppp/aaa")[0].get("use-radius", "false") == "false"
-
-
-def test_a_router_of_lines_only_needs_no_hotspot(
-    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, set_up: SetUp
-) -> None:
-    router.run("/ip/hotspot/remove", numbers="hotspot1")
-    router.run("/interface/pppoe-server/server/add", interface="ether5", service_name="internet", disabled="no")
-    with pytest.raises(GatewayRefused):
-        set_up(replace(place, hotspot_server="hotspot1"))
-    anywhere = replace(place, hotspot_server="")
-    set_up(anywhere)
-    assert ours(router)[0]["service"] == "ppp"
-    assert hotspot.probe(anywhere, router.clock.now()).problems == []
-    router.run("/ppp/aaa/set", use_radius="no", accounting="no")
-    assert hotspot.probe(anywhere, router.clock.now()).problems == [
-        "PPPoE lines do not ask RADIUS (/ppp/aaa use-radius=no)",
-        "PPPoE lines report no usage (/ppp/aaa accounting=no)",
-    ]
-
-
 def test_a_hotspot_that_is_not_there_is_refused(router: VirtualRouter, place: RouterAddress, set_up: SetUp) -> None:
     with pytest.raises(GatewayRefused) as refused:
         set_up(replace(place, hotspot_server="hotspot9"))

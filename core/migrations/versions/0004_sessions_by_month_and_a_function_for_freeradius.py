@@ -111,6 +111,8 @@ DECLARE
   uid text;
   subscription_number bigint;
   found_one boolean;
+  goes_on boolean := false;
+  known_class text;
   known record;
   ended timestamptz;
   new_cause text;
@@ -167,6 +169,22 @@ BEGIN
   uid := md5(user_name || '|' || session_id || '|' || p_nas);
   PERFORM pg_advisory_xact_lock(1685419873, ('x0' || left(uid, 7))::bit(32)::integer % 1024);
 
+  IF kind = 'interim' THEN
+    -- nine of ten: an open session goes on; who else writes totals holds the lock, so what is read here is what is changed
+    UPDATE radacct r SET acctinputoctets = greatest(o.acctinputoctets, received),
+      acctoutputoctets = greatest(o.acctoutputoctets, sent), acctsessiontime = greatest(o.acctsessiontime, seconds),
+      acctupdatetime = greatest(o.acctupdatetime, happened), framedipaddress = coalesce(o.framedipaddress, address)
+    FROM radacct o
+    WHERE o.acctuniqueid = uid AND o.acctstoptime IS NULL AND r.acctuniqueid = uid AND r.acctstoptime IS NULL
+      AND o.class <> ''
+    RETURNING r.acctinputoctets - coalesce(o.acctinputoctets, 0), r.acctoutputoctets - coalesce(o.acctoutputoctets, 0),
+      r.acctsessiontime - coalesce(o.acctsessiontime, 0), r.class
+    INTO more_received, more_sent, more_seconds, known_class;
+    goes_on := FOUND;
+  END IF;
+  IF goes_on THEN
+    subscription_number := CASE WHEN known_class ~ '^duka:[0-9]{1,17}$' THEN substr(known_class, 6)::bigint END;
+  ELSE
   SELECT r.acctstarttime AS started, coalesce(r.acctupdatetime, r.acctstarttime, received_at) AS heard, r.acctstoptime AS stopped,
     coalesce(r.acctinputoctets, 0) AS input, coalesce(r.acctoutputoctets, 0) AS output,
     coalesce(r.acctsessiontime, 0) AS lasted, coalesce(r.acctterminatecause, '') AS cause,
@@ -250,6 +268,7 @@ BEGIN
       WHERE acctuniqueid = uid AND acctstoptime IS NULL;
     END IF;
   END IF;
+  END IF;
 
   IF begun + more_received + more_sent + more_seconds = 0 THEN
     RETURN 'ok';
@@ -300,6 +319,7 @@ def upgrade() -> None:
     )
     _indexes()
     op.execute("CREATE TABLE radacct_month.open PARTITION OF radacct DEFAULT WITH (fillfactor = 60)")
+    op.execute("ALTER TABLE usage_day SET (fillfactor = 70)")
     for function in (MONTHS, FORGET, NUMBER, LINE, ACCOUNT):
         op.get_bind().exec_driver_sql(function.replace("%", "%%"))
     op.execute(
@@ -317,6 +337,7 @@ def downgrade() -> None:
             batch.drop_constraint("uq_radacct_session", type_="unique")
             batch.create_unique_constraint("uq_radacct_acctuniqueid", ["acctuniqueid"])
         return
+    op.execute("ALTER TABLE usage_day RESET (fillfactor)")
     op.execute(f"DROP FUNCTION duka_account({ARGUMENTS})")
     op.execute("DROP FUNCTION duka_line(text, integer)")
     op.execute("DROP FUNCTION duka_number(text)")

@@ -139,9 +139,9 @@ def test_what_was_sold_before_there_was_grace_is_over_at_its_end(engine: Engine)
             connection.execute(text(f"INSERT INTO {row}"), {"now": NOW.replace(tzinfo=None).isoformat(" ")})
     up("head")
     with Session(engine) as session:
-        row = session.get_one(Subscription, 1)
-        assert row.over_at == row.ends_at
-        assert (row.service, row.profile, row.slows) == ("mac", Profile(), False)
+        sold = session.get_one(Subscription, 1)
+        assert sold.over_at == sold.ends_at
+        assert (sold.service, sold.profile, sold.slows) == ("mac", Profile(), False)
         assert session.get_one(Package, 1).profile == Profile()
 
 

@@ -23,7 +23,8 @@ from radius.clients import Clients
 
 NOTES_MAX = 100_000
 """While the database is away the oldest notes give way to the newest."""
-BATCH_MAX = 4000
+BATCH_MAX = 2000
+"""A group is put together while logins wait for the interpreter: a larger one would be felt."""
 RETRY_SECONDS = 0.5
 LINGER_SECONDS = 0.05
 """How long the first note waits for others, so that a busy evening is written in few transactions."""
@@ -108,7 +109,7 @@ class Notebook:
                 self._changed.wait_for(lambda: self._notes or self._stopping)
                 if not self._notes:
                     return
-                self._changed.wait_for(lambda: self._stopping or self._awaited, LINGER_SECONDS)
+                self._changed.wait_for(self._is_due, LINGER_SECONDS)
                 group = [self._notes.popleft() for _ in range(min(len(self._notes), BATCH_MAX))]
                 self._writing = True
             written = self._write(group)
@@ -121,6 +122,9 @@ class Notebook:
                     if self._stopping:
                         return
                     self._changed.wait_for(lambda: self._stopping, RETRY_SECONDS)
+
+    def _is_due(self) -> bool:
+        return self._stopping or self._awaited or len(self._notes) >= BATCH_MAX
 
     def _write(self, group: list[Note]) -> bool:
         """Write notes; False when the database does not take them now, and they are kept for later."""

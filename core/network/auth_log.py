@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from core.roles import system_only
@@ -89,6 +90,7 @@ def _write(uow: UnitOfWork, statements: dict[str, str], rows: Collection[tuple[A
     connection.exec_driver_sql(statements[connection.dialect.name], values)
 
 
+@lru_cache(maxsize=64)
 def _text(moment: datetime) -> str:
     """A moment as `core.db.Instant` writes it on SQLite."""
     return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")

@@ -197,8 +197,8 @@ class Load:
     def _arrived(self, sock: int, answer: bytes, now: float) -> float:
         place = sock * 256 + answer[1]
         index = self.holder[place]
-        if index < 0:
-            self.late += 1
+        if index < 0 or (self.sent_again and not self._answers(index, answer)):
+            self.late += 1  # to a packet that was answered before: its number may have been given away since
             return now
         self.holder[place] = -1
         sent = self.on_the_way.pop(index)
@@ -206,6 +206,10 @@ class Load:
         self.took[index] = now - begun
         self.answers.append((index, answer))
         return now
+
+    def _answers(self, index: int, answer: bytes) -> bool:
+        secret = self.packets.router_of(index).secret
+        return is_genuine(answer, self.packets.raw(index), secret, signed=False)
 
     def _send_again(self, now: float) -> None:
         for index, sent in list(self.on_the_way.items()):

@@ -120,6 +120,12 @@ class Server:
             time.sleep(0.1)
         return found
 
+    def rejects_logged(self) -> int:
+        """How many lines the log has about those who were not let in."""
+        with self.books.connect() as connection:
+            rejects = select(func.count()).where(radpostauth.c.reply.like("Access-Reject%"))
+            return int(connection.execute(rejects).scalar_one())
+
     def accounted(self) -> tuple[int, int]:
         """Bytes in all sessions, and bytes charged."""
         with self.books.connect() as connection:

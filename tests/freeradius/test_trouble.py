@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from core import config, migrations
 from core.db import make_engine
 from tests import services
-from tests.freeradius.house import MAC, House, ask, login, open_house, report, within
+from tests.freeradius.house import MAC, SECRET, House, ask, login, open_house, report, within
 from tests.freeradius_server import FreeRadius
 from tests.services import PostgresServer
 
@@ -173,3 +174,24 @@ def test_a_report_that_makes_no_sense_is_not_answered_and_holds_up_nobody(server
     assert ask(server, report("Start"), kind="acct") == "Accounting-Response"
     assert len(house.sessions()) == 2
     assert not (server.run_folder / "kept" / "detail").exists(), "nothing had to be kept"
+
+
+def test_a_question_said_again_is_answered_when_the_database_is_back(
+    server: FreeRadius, house: House, postgres: PostgresServer
+) -> None:
+    """A router sends the very same packet again and again; that it was not answered once may not count against it."""
+    house.pay()
+    assert ask(server, login()) == "Access-Accept"
+    postgres.crash()
+    with subprocess.Popen(
+        ["radclient", "-x", "-r", "12", "-t", "0.5", f"127.0.0.1:{server.auth_port}", "auth", SECRET],
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    ) as asking:  # fmt: skip
+        assert asking.stdin is not None and asking.stdout is not None
+        asking.stdin.write(f"{login()}\n".encode())
+        asking.stdin.close()
+        time.sleep(0.7)
+        postgres.start()
+        back = time.monotonic()
+        assert b"Received Access-Accept" in asking.stdout.read()
+    assert time.monotonic() - back < 4

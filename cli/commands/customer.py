@@ -13,14 +13,17 @@ from cli.commands import login
 from cli.commands.login import Address, Phone, Routes, addresses, told
 from cli.commands.login import known as known_customer
 from cli.console import plain
+from cli.failures import Failed
 from cli.shop import Shop, TenantOption, shop
-from core import customers, ledger, messaging, network, purchases, subscriptions, tenants
+from core import catalog, customers, ledger, messaging, network, purchases, subscriptions, tenants
+from core.catalog import MAC, SERVICES
 from core.ledger import chart
 from core.phone import Msisdn
 from core.texts import duration, volume
 from core.uow import UnitOfWork
 
 MESSAGES_SHOWN = 5
+Service = Annotated[str, typer.Option(help=f"Kind of access: {' or '.join(SERVICES)}.")]
 
 app = typer.Typer(no_args_is_help=True, help="What is known about one customer.")
 
@@ -79,6 +82,44 @@ def auto_renew(
     with shop(tenant) as here, here.work() as uow:
         subscriptions.renew_by_itself(uow, known_customer(uow, here, phone), wanted=wanted)
     console.good("what ends is bought again from the wallet" if wanted else "nothing is bought by itself")
+
+
+@app.command("change")
+def change(
+    phone: Phone,
+    code: Annotated[str, typer.Argument(help="Code of the package, as in `duka package list`.")],
+    tenant: TenantOption = None,
+) -> None:
+    """Run what is left of their time on the terms of another package, from now on. No money moves."""
+    with shop(tenant) as here, here.work() as uow:
+        package = catalog.by_code(uow, code)
+        if package is None:
+            raise Failed(f"no package with the code {plain(code)} is on sale; `duka package list` shows them")
+        running = _latest(uow, known_customer(uow, here, phone), package.service)
+        subscriptions.change_package(uow, running, package)
+        console.good(f"{plain(package.name)} from now on, until {at(running.ends_at, tenants.zone(here.tenant))}")
+
+
+@app.command("suspend")
+def suspend(
+    phone: Phone,
+    service: Service = MAC,
+    resume: Annotated[bool, typer.Option("--undo", help="Let them on again.")] = False,
+    tenant: TenantOption = None,
+) -> None:
+    """Cut somebody off by hand; their time goes on running. `--undo` lets them on again."""
+    with shop(tenant) as here, here.work() as uow:
+        running = _latest(uow, known_customer(uow, here, phone), service)
+        (subscriptions.resume if resume else subscriptions.suspend)(uow, running)
+    console.good("they may go on" if resume else "cut off")
+
+
+def _latest(uow: UnitOfWork, who: customers.Customer, service: str) -> subscriptions.Subscription:
+    """What runs now, cut off or not."""
+    for row in subscriptions.live(uow, who.id, lock=True):
+        if row.service == service and row.starts_at <= uow.now:
+            return row
+    raise Failed("nothing of this kind runs for them now; `duka customer show` tells what they have")
 
 
 @app.command("log")

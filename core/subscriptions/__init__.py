@@ -1,7 +1,9 @@
 """Time and data that were paid for."""
 
 from core.subscriptions.actions import (
+    AnotherService,
     all_due,
+    change_package,
     exhaust,
     grant,
     latest,
@@ -31,6 +33,7 @@ from core.subscriptions.sweeps import (
 
 __all__ = [
     "BATCH",
+    "AnotherService",
     "Grant",
     "Left",
     "Meter",
@@ -38,6 +41,7 @@ __all__ = [
     "Suspension",
     "all_due",
     "begin_waiting",
+    "change_package",
     "close_ended",
     "exhaust",
     "grant",

@@ -11,6 +11,7 @@ from sqlalchemy import Row, bindparam, select, update
 from core import customers, messaging, tenants
 from core.catalog import MAC, SERVICES, Profile
 from core.customers import Customer
+from core.errors import Refusal
 from core.phone import Msisdn
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
@@ -230,6 +231,32 @@ def resume(uow: UnitOfWork, row: Subscription) -> None:
         row.suspended_at = row.suspended_reason = None
         uow.record("subscription.resumed", row)
         uow.later(SyncAccess(row.customer_id))
+
+
+class AnotherService(Refusal):
+    """The package is for another kind of access than this subscription."""
+
+
+@requires(Can.MANAGE_PACKAGES)
+def change_package(uow: UnitOfWork, row: Subscription, package: Sold) -> None:
+    """From now on what is left of its time runs on the terms of another package. No money moves.
+
+    What was used counts against the new quota: a package that is smaller than that is used up at once. Whoever was cut off or
+    slowed down for data goes on when the new quota has room. Raises `AnotherService`.
+    """
+    if row.service != package.service:
+        raise AnotherService(has=row.service, wanted=package.service)
+    before = row.package_id
+    row.package_id, row.quota_bytes, row.device_limit = package.id, package.quota_bytes, package.device_limit
+    row.upload_kbps, row.download_kbps = package.upload_kbps, package.download_kbps
+    row.profile, row.slows = package.profile, package.profile.slow is not None
+    row.over_at = row.ends_at + timedelta(seconds=package.profile.grace_seconds)
+    row.slowed_at = None
+    if row.suspended_reason == "data_limit":
+        row.suspended_at = row.suspended_reason = None
+    uow.record("subscription.changed", row, before=before, after=package.id)
+    uow.later(SyncAccess(row.customer_id))
+    exhaust(uow, row)
 
 
 def _cut(uow: UnitOfWork, row: Subscription, reason: str) -> None:

@@ -164,3 +164,33 @@ def test_the_log_is_found_by_number_by_login_and_by_device(shop: Box) -> None:
     assert older is not None
     assert "not_paid" in shop.does("customer", "log", DEVICE, "--before", older[1])
     assert "nobody with the number" in shop.fails("customer", "log", "0722000111")
+
+
+def test_somebody_is_cut_off_let_on_and_given_another_package(shop: Box) -> None:
+    shop.does("package", "add", "3H", "3 hours", "20", "--time", "3h", "--speed", "2M/5M")
+    shop.does("package", "add", "FAST", "Fast", "50", "--time", "3h", "--speed", "8M/20M")
+    assert "nothing of this kind runs" in shop.fails("customer", "suspend", buyer(shop))
+    with shop.work(1) as uow:
+        who, package = customers.by_phone(uow, Msisdn(CALLER)), catalog.by_code(uow, "3H")
+        assert who is not None
+        assert package is not None
+        subscriptions.grant(uow, customer_id=who.id, package=package, purchase_id=1)
+    assert "cut off" in shop.does("customer", "suspend", CALLER)
+    assert only_subscription(shop).suspended_reason == "operator"
+    assert "may go on" in shop.does("customer", "suspend", CALLER, "--undo")
+    assert "Fast from now on" in shop.does("customer", "change", CALLER, "fast")
+    row = only_subscription(shop)
+    assert (row.suspended_at, row.download_kbps) == (None, 20_000)
+    assert "is on sale" in shop.fails("customer", "change", CALLER, "NONE")
+
+
+def buyer(shop: Box) -> str:
+    """A customer who has bought nothing yet."""
+    with shop.work(1) as uow:
+        customers.recognise(uow, Msisdn(CALLER), "en", None)
+    return CALLER
+
+
+def only_subscription(shop: Box) -> subscriptions.Subscription:
+    with shop.work(1) as uow:
+        return uow.session.query(subscriptions.Subscription).one()

@@ -13,8 +13,9 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import delete
 
-from core import subscriptions
+from core import catalog, subscriptions
 from core.catalog import Package, Profile
+from core.money import Money
 from core.radius_tables import radacct
 from core.rates import Burst, Speed
 from core.subscriptions import Subscription
@@ -86,8 +87,12 @@ def online(town: Town) -> Online:
 def speeds(upload_kbps: int, download_kbps: int) -> Callable[[UnitOfWork, Subscription], object]:
     """The package of the customer is another one from now on."""
 
-    def work(_uow: UnitOfWork, row: Subscription) -> None:
-        row.upload_kbps, row.download_kbps = upload_kbps, download_kbps
+    def work(uow: UnitOfWork, row: Subscription) -> None:
+        other = catalog.publish(
+            uow, code=f"UP{upload_kbps}", name="another speed", price=Money(9000, "KES"), duration_seconds=3 * 3600,
+            upload_kbps=upload_kbps, download_kbps=download_kbps,
+        )  # fmt: skip
+        subscriptions.change_package(uow, row, other)
 
     return work
 

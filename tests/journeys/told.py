@@ -72,7 +72,8 @@ def change(town: Town, work: Callable[[UnitOfWork, Subscription], object]) -> No
     with town.app.work(town.shop.tenant_id) as uow:
         row = uow.session.query(Subscription).filter(Subscription.closed_at.is_(None)).one()
         work(uow, row)
-        uow.later(SyncAccess(row.customer_id))
+        if not uow.promised_now:
+            uow.later(SyncAccess(row.customer_id))
     town.work_off()
 
 

@@ -143,7 +143,7 @@ def _storm(server: Server) -> Figure:
     """The power comes back: everybody asks at once, and so do those who have not paid, again and again."""
     server.tidy()
     waves = [[0, STORM, 0.0], [DEVICES, WAITING, 0.0], [DEVICES, WAITING, WAITING_AGAIN_SECONDS]]
-    seen = server.play("access", waves=waves, routers=server.routers, sockets=2, window=BURST_WINDOW, give_up=15.0)
+    seen = server.play("access", waves=waves, routers=server.routers, sockets=3, window=BURST_WINDOW, give_up=15.0)
     if seen["codes"] != {"0": {ACCEPT: STORM}, "1": {REJECT: WAITING}, "2": {REJECT: WAITING}}:
         raise RuntimeError(f"{server.name}, storm: {seen['codes']}")
     last, lines = seen["waves"]["0"]["max"] / 1000, server.rejects_logged()

@@ -251,7 +251,7 @@ def logins(packets: Packets, questions: list[tuple[float, int, int]]) -> None:
     sockets = len(packets.routers) * packets.sockets_each
     noise = os.urandom(16 * len(questions))
     for index, (due, device, wave) in enumerate(questions):
-        sock = index // BATCH % sockets
+        sock = device // BATCH % sockets  # a device stays where it is
         router = packets.routers[sock // packets.sockets_each]
         authenticator = noise[16 * index : 16 * index + 16]
         raw = access_request(

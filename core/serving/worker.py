@@ -35,6 +35,8 @@ CALLERS_MAX = 500
 """Callers that may have stepped aside in one process; then the one who has waited longest gives way."""
 IN_A_ROW_MAX = 16
 """So many newcomers are served before we look at those who have stepped aside."""
+DEFER_SECONDS = 1
+"""How long a caller may be connected and silent before we hear of it (Linux)."""
 READ_BYTES = 64 * 1024
 PIPE_BYTES = 4096
 ANSWER_BYTES_KEPT = 256 * 1024
@@ -110,6 +112,8 @@ class PatientWorker(Worker):  # type: ignore[misc]  # gunicorn brings no types
         self._look_at = self._sign_at = 0.0
         self._listener: socket.socket = self.sockets[0].sock
         self._here = self._listener.getsockname()
+        if sys.platform == "linux":  # a caller knocks when it has said something: else it might wait here, behind others
+            self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
         with selectors.DefaultSelector() as self._selector:
             self._selector.register(self._listener, selectors.EVENT_READ)
             self._selector.register(self.PIPE[0], selectors.EVENT_READ)

@@ -112,7 +112,15 @@ def test_more_silent_callers_than_there_are_places_keep_nobody_out(door: Door) -
         assert b" GET /late " in door.ask(get("/late"))
         silent[-1].sendall(get("/last"))
         assert b" GET /last " in heard(silent[-1])
-        assert heard(silent[0]) == b"", "who has waited longest gives way"
+
+
+def test_of_more_callers_than_there_are_places_who_has_waited_longest_gives_way(door: Door) -> None:
+    with ExitStack() as open_:
+        hesitant = [open_.enter_context(door.connect()) for _ in range(CALLERS_MAX + 20)]
+        for caller in hesitant:
+            caller.sendall(b"GE")
+        assert b" GET /late " in door.ask(get("/late"))
+        assert heard(hesitant[0]) == b""
 
 
 def test_a_caller_that_does_not_listen_is_left_alone(door: Door) -> None:

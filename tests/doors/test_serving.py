@@ -116,10 +116,12 @@ def test_more_silent_callers_than_there_are_places_keep_nobody_out(door: Door) -
 
 def test_of_more_callers_than_there_are_places_who_has_waited_longest_gives_way(door: Door) -> None:
     with ExitStack() as open_:
-        hesitant = [open_.enter_context(door.connect()) for _ in range(CALLERS_MAX + 20)]
-        for caller in hesitant:
-            caller.sendall(b"GE")
-        assert b" GET /late " in door.ask(get("/late"))
+        hesitant = []
+        for number in range(CALLERS_MAX + 20):
+            hesitant.append(open_.enter_context(door.connect()))
+            hesitant[-1].sendall(b"GE")
+            if number % 50 == 0:  # the kernel's queue is shorter than the room inside
+                assert b" GET /late " in door.ask(get("/late"))
         assert heard(hesitant[0]) == b""
 
 

@@ -112,7 +112,7 @@ class PatientWorker(Worker):  # type: ignore[misc]  # gunicorn brings no types
         self._look_at = self._sign_at = 0.0
         self._listener: socket.socket = self.sockets[0].sock
         self._here = self._listener.getsockname()
-        if sys.platform == "linux":  # a caller knocks when it has said something: else it might wait here, behind others
+        if sys.platform == "linux":  # a caller knocks when it has said something: else it might wait behind others
             self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_DEFER_ACCEPT, DEFER_SECONDS)
         with selectors.DefaultSelector() as self._selector:
             self._selector.register(self._listener, selectors.EVENT_READ)

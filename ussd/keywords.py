@@ -158,15 +158,16 @@ def _squeezed(name: str) -> str:
 
 def _prices(chat: Chat) -> str:
     """The price list, as much of it as two parts hold."""
-    if not chat.shop.offers:
+    offers = chat.shop.offers_for(chat.uow, chat.known.id if chat.known is not None else None)
+    if not offers:
         return chat.say("buy.nothing_on_sale", shop=chat.shop.name)
     lines: list[str] = []
-    for offer in chat.shop.offers:
+    for offer in offers:
         line = f"{offer.code}: {offer.name} {offer.price}"
         if (septets("\n".join([*lines, line])) or 0) > LIST_SEPTETS_MAX:
             break
         lines.append(line)
-    return "\n".join([*lines, chat.say("sms.how_to_buy", code=chat.shop.offers[0].code)])
+    return "\n".join([*lines, chat.say("sms.how_to_buy", code=offers[0].code)])
 
 
 def _renew(chat: Chat, _asked: Asked) -> str:

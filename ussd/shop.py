@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from core import catalog, tenants
+from core import catalog, customers, tenants
 from core.money import Money
 from core.texts import clip, plain
 from core.uow import UnitOfWork
@@ -28,12 +28,13 @@ class Offer:
     duration_seconds: int
     quota_bytes: int | None
     device_limit: int
+    service: str
 
     @classmethod
     def of(cls, package: catalog.Package) -> Offer:
         return cls(
             package.id, package.code, plain(package.name), package.price, package.duration_seconds, package.quota_bytes,
-            package.device_limit,
+            package.device_limit, package.service,
         )  # fmt: skip
 
 
@@ -58,6 +59,13 @@ class Shop:
     def short_name(self) -> str:
         """The name where a line is all there is for it."""
         return clip(self.name, SHORT_NAME_SEPTETS_MAX).rstrip()
+
+    def offers_for(self, uow: UnitOfWork, customer_id: int | None) -> tuple[Offer, ...]:
+        """What this caller can use: packages for a line that dials in only if there is one."""
+        wired = any(offer.service == catalog.PPP for offer in self.offers)
+        if not wired or (customer_id is not None and customers.logins(uow, customer_id)):
+            return self.offers
+        return tuple(offer for offer in self.offers if offer.service != catalog.PPP)
 
     def offer(self, package_id: int) -> Offer | None:
         """The line of the price list for this package, if it is on sale."""

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from core import catalog
+from core import catalog, customers
 from core.catalog.actions import QUOTE_HONOURED_SECONDS
 from core.config import Settings
 from core.money import Money
+from core.phone import Msisdn
 from tests.doors.ussd_kit import AIRTEL, CALLER, LAPTOP, NEIGHBOUR, PAYBILL, TV, Stand, open_stand, running_stand
 
 
@@ -38,6 +39,18 @@ def test_a_new_caller_sees_prices_at_once_and_pays_in_three_screens(stand: Stand
     assert order.price == Money(5000, "KES")
     assert order.key == f"ussd:{call.session_id}"
     assert len(stand.owed("PromptPayment")) == 1
+
+
+def test_packages_for_a_line_are_offered_to_those_who_have_one(stand: Stand) -> None:
+    stand.package("HOME", "1500", 24 * 30, name="Home", service="ppp")
+    stand.package("3H", "20", 3)
+    assert stand.dial().screen.startswith("Kiosk Net: choose a package\n1 3 hours KES 20\n")
+    stand.customer(NEIGHBOUR)
+    with stand.app.work(stand.tenant_id) as uow:
+        who = customers.by_phone(uow, Msisdn(NEIGHBOUR))
+        assert who is not None
+        customers.add_login(uow, who, "home.1")
+    assert "\n1 Home KES 1,500\n2 3 hours KES 20\n" in stand.dial(NEIGHBOUR).screen
 
 
 def test_a_known_caller_renews_with_one_key(stand: Stand) -> None:

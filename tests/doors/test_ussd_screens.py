@@ -26,7 +26,7 @@ from ussd.words import LANGUAGES, TEXTS
 LONG_NAME, LONG_SHOP, LONG_ROUTER = "Family pack thirty days X", "Community Internet of the North", "M" * 40
 SEEN_ELSEWHERE = {
     "refusal.other", "refusal.no_such_receipt", "refusal.not_your_receipt", "refusal.not_a_renewal",
-    "refusal.no_such_package", "refusal.not_a_device", "refusal.receipt_missing", "language.name",
+    "refusal.no_such_package", "refusal.not_a_device", "refusal.receipt_missing", "refusal.no_line", "language.name",
 }  # fmt: skip
 """Said in SMS only, or (the first) for refusals that have no words of their own."""
 

@@ -21,6 +21,7 @@ from datetime import timedelta
 
 import redis
 import requests
+from rq.exceptions import NoSuchJobError
 from rq.job import Job as RqJob
 from rq.serializers import JSONSerializer
 from sqlalchemy import select
@@ -150,7 +151,10 @@ class Processes:
             for key in client.scan_iter("rq:worker:*", count=1000):
                 pid, job_id = client.hmget(key, "pid", "current_job")
                 if pid is not None and job_id is not None and int(pid) in alive:
-                    job = RqJob.fetch(job_id.decode(), connection=client, serializer=JSONSerializer)
+                    try:
+                        job = RqJob.fetch(job_id.decode(), connection=client, serializer=JSONSerializer)
+                    except NoSuchJobError:  # done in this very moment
+                        continue
                     held[int(pid)] = [int(promise_id) for promise_id in str(job.args[0]).split(",")]
         return held
 

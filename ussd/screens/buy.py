@@ -21,7 +21,7 @@ def price_list(turn: Turn, head: str, others: list[Option]) -> Show:
     """Every package with its price as it is now; whoever chooses one may buy it at that price."""
     offers = [
         Option(f"{offer.name} {offer.price}", "confirm", {"package": offer.package_id, "shown": offer.price.minor})
-        for offer in turn.shop.offers
+        for offer in turn.shop.offers_for(turn.uow, turn.customer_id)
     ]
     return Show(head if offers else turn.say("buy.nothing_on_sale", shop=turn.shop.name), (*offers, *others))
 

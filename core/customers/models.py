@@ -43,7 +43,7 @@ class Device(TenantOwned, Base):
     __tablename__ = "device"
     __table_args__ = (
         Index("uq_device_mac_held", "tenant_id", "mac", unique=True, postgresql_where=_HELD, sqlite_where=_HELD),
-        Index("ix_device_customer_held", "customer_id", postgresql_where=_HELD, sqlite_where=_HELD),
+        Index("ix_device_customer", "customer_id"),
     )
 
     id: Mapped[pk]

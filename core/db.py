@@ -216,10 +216,11 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
     """Rows are found by index. A table that was analysed while it was empty would be read whole by every statement until it
     is analysed again, a minute of a busy evening later. (Where there is no index for it, a table is read whole all the same.)
     Plans are made once per connection: ours do not depend on the values, and making one costs more than running it."""
+    connection.autocommit = True
     connection.execute("SET enable_seqscan = off")
     connection.execute("SET jit = off")
     connection.execute("SET plan_cache_mode = force_generic_plan")
-    connection.commit()
+    connection.autocommit = False
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -111,7 +111,8 @@ def promise_each(
     field = fields(kind)[0]
     chosen = rows.subquery("chosen")
     tenant_id, subject_id = chosen.columns
-    done = session.execute(
+    session.flush()
+    done = session.connection().execute(
         insert(Promise).from_select(
             ["tenant_id", "queue", "kind", "payload", "lane", "created_at", "due_at", "attempts"],
             select(
@@ -127,7 +128,7 @@ def promise_each(
         ),
         execution_options={"preserve_rowcount": True},
     )
-    return int(done.rowcount)  # type: ignore[attr-defined]
+    return int(done.rowcount)
 
 
 def owed(kind: type[Task], field: str, subject_id: Any) -> ColumnElement[bool]:

@@ -32,7 +32,8 @@ def queue_many(
         literal(uow.now, Instant()),
     ).where(~blocked.exists())  # fmt: skip
     statement = (postgres_insert if dialect == "postgresql" else sqlite_insert)(Message).from_select(columns, rows)
-    queued = uow.session.scalars(
+    uow.session.flush()
+    queued = uow.connection.scalars(
         statement.on_conflict_do_nothing(index_elements=["tenant_id", "key"]).returning(Message.id)
     ).all()
     if queued:

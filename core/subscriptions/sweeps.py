@@ -35,7 +35,7 @@ def _first(uow: UnitOfWork, *conditions: ColumnElement[bool], by: Any, limit: in
 
 def _mark(uow: UnitOfWork, ids: Any, **values: Any) -> dict[int, tuple[int, int]]:
     """Change these rows: subscription id → (tenant id, customer id)."""
-    marked = uow.session.execute(
+    marked = uow.connection.execute(
         update(Subscription)
         .where(Subscription.id.in_(ids))
         .values(**values)
@@ -172,7 +172,7 @@ def _promise_sync(uow: UnitOfWork, chosen: ColumnElement[bool]) -> None:
 
 
 def _cut(uow: UnitOfWork, ids: Sequence[int], which: ColumnElement[bool], reason: str) -> None:
-    uow.session.execute(
+    uow.connection.execute(
         insert(Suspension).from_select(
             ["tenant_id", "subscription_id", "customer_id", "reason", "at"],
             select(
@@ -223,7 +223,7 @@ def _by_language(uow: UnitOfWork, marked: Mapping[int, tuple[int, int]]) -> dict
     dialect = uow.session.get_bind().dialect.name
     wanted = among(Customer.id, list({customer_id for _, customer_id in marked.values()}), dialect)
     languages = {
-        row.id: row.language for row in uow.session.execute(select(Customer.id, Customer.language).where(wanted))
+        row.id: row.language for row in uow.connection.execute(select(Customer.id, Customer.language).where(wanted))
     }
     groups: dict[tuple[int, str], list[int]] = {}
     for subscription_id, (tenant_id, customer_id) in marked.items():

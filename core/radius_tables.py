@@ -107,7 +107,7 @@ radacct = Table(
     ),
     Index("ix_radacct_username_start", "username", "acctstarttime"),
 )
-"""Stock. On PostgreSQL it has partitions by month of the stop, and one for open sessions (decision 0011). Rows are found by
+"""Stock. On PostgreSQL it has partitions by month of the stop, and one for open sessions (decision 0013). Rows are found by
 `acctuniqueid` and `acctstoptime`, which every partition has in one index; `radacctid` only counts."""
 
 radpostauth = Table(

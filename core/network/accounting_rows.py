@@ -2,7 +2,7 @@
 
 On PostgreSQL a batch travels as one JSON parameter per statement; on SQLite, which has one writer, as an executemany.
 Open sessions are found by their id alone; ended ones only among the lately ended, so that no month is opened in vain
-(decision 0011).
+(decision 0013).
 """
 
 from __future__ import annotations

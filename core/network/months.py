@@ -1,4 +1,4 @@
-"""Sessions that ended lie by month on PostgreSQL: months are made ahead, and old ones dropped whole (decision 0011)."""
+"""Sessions that ended lie by month on PostgreSQL: months are made ahead, and old ones dropped whole (decision 0013)."""
 
 from __future__ import annotations
 

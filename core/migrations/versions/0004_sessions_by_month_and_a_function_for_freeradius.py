@@ -1,7 +1,7 @@
 """Sessions by month and a function for freeradius.
 
 On PostgreSQL `radacct` becomes a table of partitions: `radacct_month.open` holds the sessions that go on, and each month
-has one for those that ended in it (decision 0011). They have a schema of their own, so that whoever lists the tables sees
+has one for those that ended in it (decision 0013). They have a schema of their own, so that whoever lists the tables sees
 one `radacct`, as stock.
 """
 

@@ -18,6 +18,7 @@ from pydantic import BaseModel
 from sqlalchemy import (
     JSON,
     BigInteger,
+    BindParameter,
     ColumnElement,
     DateTime,
     Dialect,
@@ -31,6 +32,7 @@ from sqlalchemy import (
     func,
     literal_column,
     select,
+    type_coerce,
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.engine import make_url
@@ -66,6 +68,10 @@ class Instant(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+NOW: BindParameter[datetime] = bindparam("now", type_=Instant())
+"""The instant of the visit, in statements that are built once."""
 
 
 class Vault:
@@ -241,12 +247,27 @@ def _begin_immediate(connection: Any) -> None:
     connection.exec_driver_sql("BEGIN" if connection.get_execution_options().get("only_reads") else "BEGIN IMMEDIATE")
 
 
-def among(column: Any, ids: Sequence[int], dialect: str) -> ColumnElement[bool]:
-    """`column` is one of many `ids`, sent as one parameter: the statement stays the same however many there are."""
+def packed(ids: Sequence[int], dialect: str) -> list[int] | str:
+    """Many ids as one parameter, for `listed`: a list, for SQLite its JSON."""
+    return list(ids) if dialect == "postgresql" else json.dumps(list(ids))
+
+
+def gathered(column: Any, dialect: str) -> Any:
+    """All ids of a group, as `packed` gives them."""
+    return (func.array_agg if dialect == "postgresql" else func.json_group_array)(column)
+
+
+def listed(column: Any, parameter: BindParameter[Any], dialect: str) -> ColumnElement[bool]:
+    """`column` is one of the `packed` ids: the statement stays the same however many there are."""
     if dialect == "postgresql":
-        return column == func.any(bindparam(None, list(ids), type_=ARRAY(BigInteger), unique=True))  # type: ignore[no-any-return]
-    values = func.json_each(json.dumps(list(ids))).table_valued("value")
+        return column == func.any(type_coerce(parameter, ARRAY(BigInteger)))  # type: ignore[no-any-return]
+    values = func.json_each(parameter).table_valued("value")
     return column.in_(select(literal_column("value")).select_from(values))  # type: ignore[no-any-return]
+
+
+def among(column: Any, ids: Sequence[int], dialect: str) -> ColumnElement[bool]:
+    """`column` is one of these ids, for a statement that is built with them."""
+    return listed(column, bindparam(None, packed(ids, dialect), unique=True), dialect)
 
 
 def json_of(dialect: str, name: str, value: Any) -> Any:

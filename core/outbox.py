@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
     JSON,
     ColumnElement,
     Index,
+    Insert,
     Row,
     Select,
     String,
@@ -33,7 +35,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from core.db import Base, Id, Instant, json_of, pk
+from core.db import NOW, Base, Id, json_of, pk
 from core.tasks import QUEUES, Task, revive
 
 LEASE_SECONDS = 60
@@ -102,33 +104,37 @@ def promise(session: Session, tenant_id: int, task: Task, now: datetime, at: dat
 
 
 def promise_each(
-    session: Session, kind: type[Task], rows: Select[int, int], now: datetime, *, lane: str | None = None
+    session: Session, kind: type[Task], rows: Select[int, int], now: datetime, *, lane: str | None = None, **values: Any
 ) -> int:
     """Owe one task of `kind` for every `(tenant id, subject id)` that `rows` selects, in one statement; how many there were.
 
     The subject is the task's first field, the others take their defaults. `lane` is a prefix for the subject's id (`router:`).
+    `values` are parameters of `rows`: one that was built once costs least.
     """
-    field = fields(kind)[0]
-    chosen = rows.subquery("chosen")
-    tenant_id, subject_id = chosen.columns
     session.flush()
+    statement = _promising(kind.queue, kind.__name__, fields(kind)[0].name, rows, lane, session.get_bind().dialect.name)
     done = session.connection().execute(
-        insert(Promise).from_select(
-            ["tenant_id", "queue", "kind", "payload", "lane", "created_at", "due_at", "attempts"],
-            select(
-                tenant_id,
-                literal(kind.queue),
-                literal(kind.__name__),
-                json_of(session.get_bind().dialect.name, field.name, subject_id),
-                literal(lane) + cast(subject_id, String) if lane else null(),
-                literal(now, Instant()),
-                literal(now, Instant()),
-                literal(0),
-            ),
-        ),
-        execution_options={"preserve_rowcount": True},
+        statement, {**values, "now": now}, execution_options={"preserve_rowcount": True}
     )
     return int(done.rowcount)
+
+
+@lru_cache(maxsize=64)
+def _promising(queue: str, kind: str, field: str, rows: Select[int, int], lane: str | None, dialect: str) -> Insert:
+    tenant_id, subject_id = rows.subquery("chosen").columns
+    return insert(Promise).from_select(
+        ["tenant_id", "queue", "kind", "payload", "lane", "created_at", "due_at", "attempts"],
+        select(
+            tenant_id,
+            literal(queue),
+            literal(kind),
+            json_of(dialect, field, subject_id),
+            literal(lane) + cast(subject_id, String) if lane else null(),
+            NOW,
+            NOW,
+            literal(0),
+        ),
+    )
 
 
 def owed(kind: type[Task], field: str, subject_id: Any) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-from core import catalog, customers, ledger, messaging, purchases, subscriptions
+from core import catalog, customers, ledger, messaging, purchases, subscriptions, tenants
 from core.ledger import Code, chart
 from core.messaging import Message
 from core.outbox import Promise
@@ -16,9 +16,10 @@ from core.phone import Msisdn
 from core.rates import Speed
 from core.subscriptions import Subscription, Suspension
 from core.tasks import Renew
+from core.tenants import AfricasTalkingAccount
 from jobs.registry import JOBS
 from jobs.sweeps import SWEEPS
-from tests.core.kit import CALLER, NEIGHBOUR, Shop, shillings
+from tests.core.kit import ACCOUNTS, CALLER, NEIGHBOUR, Shop, open_shop, shillings
 
 _NUMBERS = itertools.count(1)
 _CODES = itertools.count(1)
@@ -198,6 +199,31 @@ def test_used_up_data_is_found_by_the_sweep_once_and_fair_use_goes_on_slowly(sho
         assert [each.reason for each in uow.session.scalars(select(Suspension))] == ["data_limit"]
         synced = select(Promise.payload).where(Promise.kind == "SyncAccess").order_by(Promise.id.desc()).limit(2)
         assert sorted(each["customer_id"] for each in uow.session.scalars(synced)) == [1, 2]
+
+
+def test_one_sweep_tells_everybody_in_their_language_what_to_dial_at_their_isp(shop: Shop) -> None:
+    other = open_shop(shop.app.settings, "other", shop.app)
+    with other.work() as uow:
+        theirs = AfricasTalkingAccount(username="other", api_key="k", service_code="*777#")
+        tenants.change_settings(uow, ACCOUNTS.model_copy(update={"africastalking": theirs}))
+    sell(shop, 3)
+    sell(shop, 3, NEIGHBOUR)
+    sell(other, 3)
+    with shop.work() as uow:
+        customers.set_language(uow, shop.customer(uow, NEIGHBOUR), "sw")
+    shop.later(hours=3)
+    with shop.app.work(None) as uow:
+        assert subscriptions.close_ended(uow) == 3
+        found = uow.session.scalars(select(Message).order_by(Message.tenant_id, Message.msisdn)).all()
+        owed = uow.session.scalars(select(Promise).where(Promise.kind == "SendMessage")).all()
+    assert [(each.tenant_id, each.msisdn, each.text) for each in found] == [
+        (shop.tenant_id, CALLER, "Your time is over. To go on, dial *384*35711# and press 1."),
+        (shop.tenant_id, NEIGHBOUR, "Muda wako umekwisha. Kuendelea, piga *384*35711# ubonyeze 1."),
+        (other.tenant_id, CALLER, "Your time is over. To go on, dial *777# and press 1."),
+    ]
+    assert {(each.tenant_id, each.payload["message_id"]) for each in owed} == {
+        (each.tenant_id, each.id) for each in found
+    }
 
 
 def fill_wallet(shop: Shop, amount: int) -> None:

@@ -85,6 +85,10 @@ def clip(text: str, septets_max: int) -> str:
 
 def one_line(text: str, length_max: int = 60) -> str:
     """Something from outside, safe to show or log: no control or direction characters, bounded."""
+    if (
+        text.isascii() and text.isprintable() and " " not in text
+    ):  # nearly everything is tidy; RADIUS asks six times a packet
+        return text[:length_max]
     kept = "".join(c if unicodedata.category(c)[0] not in "CZ" else " " for c in text)
     return re.sub(r" +", " ", kept).strip()[:length_max]
 

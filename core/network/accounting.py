@@ -147,25 +147,31 @@ def _names_to_ask(
 
 
 def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]) -> None:
-    """Once per subscription and day, subscriptions first, each in the order of its key: two servers never wait for each other."""
-    meters = subscriptions.meters(uow, {growth.subscription_id for growth in growths} - {0})
-    used: dict[int, int] = defaultdict(int)
+    """Once per subscription and day, subscriptions first, each in the order of its key: two servers do not wait for each other.
+
+    A subscription of another ISP than the router's is nobody's: there the day alone counts.
+    """
+    used: dict[subscriptions.Payer, int] = defaultdict(int)
+    for growth in growths:
+        if growth.subscription_id:
+            payer = subscriptions.Payer(growth.subscription_id, reporters[growth.event.nas_address].tenant_id)
+            used[payer] += growth.input_bytes + growth.output_bytes
+    meters = subscriptions.use_many(uow, used)
     days: dict[usage.DayKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for growth in growths:
-        reporter, event = reporters[growth.event.nas_address], growth.event
-        meter = meters.get(growth.subscription_id)
-        charged = growth.subscription_id if meter is not None and meter.tenant_id == reporter.tenant_id else 0
-        if charged:
-            used[charged] += growth.input_bytes + growth.output_bytes
+        event = growth.event
+        reporter = reporters[event.nas_address]
+        charged = growth.subscription_id if (growth.subscription_id, reporter.tenant_id) in meters else 0
         day = days[reporter.tenant_id, usage.day_of(event.at, reporter.timezone), event.username, charged]
-        for index, more in enumerate((growth.input_bytes, growth.output_bytes, growth.seconds, growth.sessions)):
-            day[index] += more
-    subscriptions.use_many(uow, {number: more for number, more in sorted(used.items()) if more})
+        day[0] += growth.input_bytes
+        day[1] += growth.output_bytes
+        day[2] += growth.seconds
+        day[3] += growth.sessions
     usage.add(uow, days)
-    for number, more in used.items():
-        if meters[number].runs_out_with(more):
-            with _as_tenant(uow, meters[number].tenant_id) as visit:
-                subscriptions.exhaust(visit, subscriptions.subscription(visit, number))
+    for payer, meter in meters.items():
+        if meter.runs_out_with(used[payer]):
+            with _as_tenant(uow, payer.tenant_id) as visit:
+                subscriptions.exhaust(visit, subscriptions.subscription(visit, payer.subscription_id))
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 CLASS_PREFIX = "duka:"
 STALE, REBOOT = "Stale", "NAS-Reboot"
@@ -147,6 +148,7 @@ def _end_or_return(known: Session, event: AccountingEvent) -> None:
         known.stopped_at, known.cause, known.changed = None, "", True  # it was only silent, not gone
 
 
+@lru_cache(maxsize=65_536)
 def subscription_id(klass: str) -> int | None:
     """`duka:17` → 17. Anything else a router echoes is not ours."""
     number = klass.removeprefix(CLASS_PREFIX)

@@ -18,7 +18,7 @@ from core.subscriptions.actions import (
     suspensions,
     use,
 )
-from core.subscriptions.metering import Meter, meters, use_many
+from core.subscriptions.metering import Meter, Payer, use_many
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
 from core.subscriptions.sweeps import (
@@ -37,6 +37,7 @@ __all__ = [
     "Grant",
     "Left",
     "Meter",
+    "Payer",
     "Subscription",
     "Suspension",
     "all_due",
@@ -48,7 +49,6 @@ __all__ = [
     "latest",
     "left",
     "live",
-    "meters",
     "remind",
     "renew_by_itself",
     "renewals_due",

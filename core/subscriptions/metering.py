@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from typing import Any, NamedTuple
 
-from sqlalchemy import JSON, BigInteger, Select, Update, bindparam, cast, column, func, select, update
-
+from core.many import Many
 from core.roles import system_only
-from core.subscriptions.models import Subscription
 from core.uow import UnitOfWork
+
+
+class Payer(NamedTuple):
+    """A subscription, and the tenant at whose router it was used."""
+
+    subscription_id: int
+    tenant_id: int
 
 
 @dataclass(frozen=True, slots=True)
 class Meter:
     """What a subscription has used before this batch. `may_run_out`: it has a quota, runs, and nobody has cut it yet."""
 
-    tenant_id: int
     used_bytes: int
     quota_bytes: int | None
     may_run_out: bool
@@ -28,53 +33,29 @@ class Meter:
         return self.may_run_out and quota is not None and self.used_bytes < quota <= self.used_bytes + more_bytes
 
 
-@cache
-def _find(dialect: str) -> Select[int, int, int, int | None, bool]:
-    unfold = func.json_array_elements_text if dialect == "postgresql" else func.json_each
-    wanted = unfold(bindparam("ids", type_=JSON)).table_valued("value")
-    return (
-        select(
-            Subscription.id, Subscription.tenant_id, Subscription.used_bytes, Subscription.quota_bytes,
-            Subscription.suspended_at.is_(None) & Subscription.closed_at.is_(None),
-        )
-        .where(Subscription.id.in_(select(cast(wanted.c.value, BigInteger))))
-        .order_by(Subscription.id)
-        .with_for_update(key_share=True)
-    )  # fmt: skip
+_TYPES = {"number": "bigint", "tenant": "bigint", "more": "bigint"}
+_USE = "UPDATE subscription SET used_bytes = used_bytes + :more {rows} WHERE id = :number AND tenant_id = :tenant"
+_TELL = " RETURNING id, tenant_id, used_bytes - :more, quota_bytes, suspended_at IS NULL AND closed_at IS NULL"
+_USE_ONE, _USE_AND_TELL = Many(_USE, **_TYPES), Many(_USE + _TELL, **_TYPES)
+_METERS = """
+SELECT s.id, s.tenant_id, s.used_bytes, s.quota_bytes, s.suspended_at IS NULL AND s.closed_at IS NULL
+FROM json_each(:payers) AS payer
+JOIN subscription s ON s.id = json_extract(payer.value, '$[0]') AND s.tenant_id = json_extract(payer.value, '$[1]')"""
 
 
 @system_only
-def meters(uow: UnitOfWork, ids: Collection[int]) -> dict[int, Meter]:
-    """The subscriptions that exist among `ids`, locked in the order of their ids so that two servers never wait for each other."""
-    if not ids:
-        return {}
-    found = uow.connection.execute(_find(uow.connection.dialect.name), {"ids": sorted(ids)})
-    return {
-        number: Meter(tenant_id, used, quota, bool(live)) for number, tenant_id, used, quota, live in found
-    }  # fmt: skip
+def use_many(uow: UnitOfWork, used: Mapping[Payer, int]) -> dict[Payer, Meter]:
+    """Count traffic in bytes, subscriptions in the order of their ids so that two servers do not wait for each other.
 
-
-_V = (
-    func.json_to_recordset(bindparam("rows", type_=JSON))
-    .table_valued(column("id", BigInteger), column("more", BigInteger), name="v")
-    .render_derived(name="v", with_types=True)
-)
-_USE: Update = (
-    update(Subscription).where(Subscription.id == _V.c.id).values(used_bytes=Subscription.used_bytes + _V.c.more)
-)
-_USE_ONE: Update = (
-    update(Subscription)
-    .where(Subscription.id == bindparam("number"))
-    .values(used_bytes=Subscription.used_bytes + bindparam("more"))
-)
-
-
-@system_only
-def use_many(uow: UnitOfWork, used: Mapping[int, int]) -> None:
-    """Count traffic: subscription id → bytes."""
+    What is not among the answers is no subscription of that tenant, and nothing was counted.
+    """
     if not used:
-        return
+        return {}
+    rows = [(*payer, more) for payer, more in sorted(used.items())]
+    found: Sequence[Any]
     if uow.connection.dialect.name == "postgresql":
-        uow.connection.execute(_USE, {"rows": [{"id": number, "more": more} for number, more in used.items()]})
+        found = _USE_AND_TELL.ask(uow.connection, rows)
     else:
-        uow.connection.execute(_USE_ONE, [{"number": number, "more": more} for number, more in used.items()])
+        found = uow.connection.exec_driver_sql(_METERS, {"payers": json.dumps(list(used))}).all()
+        _USE_ONE.run(uow.connection, rows)
+    return {Payer(number, tenant): Meter(before, quota, bool(live)) for number, tenant, before, quota, live in found}

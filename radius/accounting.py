@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -21,6 +22,7 @@ from radius.packet import (
     Packet,
     check_accounting,
     check_signature,
+    key_of,
     reply,
     word_for,
 )
@@ -29,6 +31,7 @@ KINDS = {
     "Start": "start", "Stop": "stop", "Interim-Update": "interim", "Accounting-On": "on", "Accounting-Off": "off",
 }  # fmt: skip
 WORD_LENGTH_MAX = 253
+WORDS_KEPT_MAX = 32_768
 DELAY_SECONDS_MAX = 30 * 86_400
 SESSION_SECONDS_MAX = 10 * 366 * 86_400
 SESSION_BYTES_MAX = 10**15
@@ -113,52 +116,79 @@ class Accounting:
                     raise
 
 
+_STATUS, _DELAY, _SESSION, _NAME, _CALLING, _CALLED, _PORT, _PORT_TYPE, _SECONDS, _CAUSE, _CLASS = (
+    key_of(name)
+    for name in (
+        "Acct-Status-Type", "Acct-Delay-Time", "Acct-Session-Id", "User-Name", "Calling-Station-Id", "Called-Station-Id",
+        "NAS-Port-Id", "NAS-Port-Type", "Acct-Session-Time", "Acct-Terminate-Cause", "Class",
+    )
+)  # fmt: skip
+_RECEIVED, _RECEIVED_HIGH, _SENT, _SENT_HIGH = (
+    key_of(f"Acct-{side}-{half}") for side in ("Input", "Output") for half in ("Octets", "Gigawords")
+)
+
+
 def read_event(packet: Packet, client: NasClient, now: datetime) -> AccountingEvent | None:
     """What happened, and when. None for news we have no use for. Raises `Dropped` when it cannot be understood."""
-    status = packet.integer("Acct-Status-Type")
+    values = packet.values
+    status = values.get(_STATUS)
     if status is None:
         raise Dropped("malformed")
-    kind = KINDS.get(word_for("Acct-Status-Type", status))
+    kind = KINDS.get(word_for("Acct-Status-Type", _number(status)))
     if kind is None:
-        log.info("radius.accounting_ignored", router_id=client.router_id, status=status)
+        log.info("radius.accounting_ignored", router_id=client.router_id, status=_number(status))
         return None
-    at = now - timedelta(seconds=min(packet.integer("Acct-Delay-Time") or 0, DELAY_SECONDS_MAX))
+    delay = min(_number(values.get(_DELAY)), DELAY_SECONDS_MAX)
+    at = now - timedelta(seconds=delay) if delay else now
     if kind in ("on", "off"):
         return AccountingEvent(kind, client.router_id, client.address, at)
-    session_id = _word(packet, "Acct-Session-Id")
+    session_id = _word(values.get(_SESSION))
     if not session_id:
         raise Dropped("malformed")
-    port_type, cause = packet.integer("NAS-Port-Type"), packet.integer("Acct-Terminate-Cause")
     return AccountingEvent(
         kind=kind,
         router_id=client.router_id,
         nas_address=client.address,
         at=at,
         session_id=session_id,
-        username=_word(packet, "User-Name"),
-        mac=_word(packet, "Calling-Station-Id"),
+        username=_word(values.get(_NAME)),
+        mac=_word(values.get(_CALLING)),
         framed_ip=packet.address("Framed-IP-Address"),
-        called_station=_word(packet, "Called-Station-Id"),
-        nas_port_id=_word(packet, "NAS-Port-Id"),
-        nas_port_type="" if port_type is None else word_for("NAS-Port-Type", port_type),
+        called_station=_word(values.get(_CALLED)),
+        nas_port_id=_word(values.get(_PORT)),
+        nas_port_type=_name_of("NAS-Port-Type", values.get(_PORT_TYPE)),
         traffic=_traffic(packet, client),
-        cause="" if cause is None else word_for("Acct-Terminate-Cause", cause),
-        klass=_word(packet, "Class"),
+        cause=_name_of("Acct-Terminate-Cause", values.get(_CAUSE)),
+        klass=_word(values.get(_CLASS)),
     )
 
 
 def _traffic(packet: Packet, client: NasClient) -> Traffic:
     """Totals, each from its two halves of 32 bits."""
-    received, sent = (
-        (packet.integer(f"Acct-{side}-Gigawords") or 0) * 2**32 + (packet.integer(f"Acct-{side}-Octets") or 0)
-        for side in ("Input", "Output")
-    )
-    seconds = min(packet.integer("Acct-Session-Time") or 0, SESSION_SECONDS_MAX)
+    values = packet.values
+    received = _number(values.get(_RECEIVED_HIGH)) * 2**32 + _number(values.get(_RECEIVED))
+    sent = _number(values.get(_SENT_HIGH)) * 2**32 + _number(values.get(_SENT))
+    seconds = min(_number(values.get(_SECONDS)), SESSION_SECONDS_MAX)
     if received + sent > SESSION_BYTES_MAX:
         log.error("radius.impossible_totals", router_id=client.router_id, received=received, sent=sent)
         return Traffic(0, 0, seconds)
     return Traffic(received, sent, seconds)
 
 
-def _word(packet: Packet, name: str) -> str:
-    return one_line(packet.text(name), WORD_LENGTH_MAX)
+def _number(value: bytes | None) -> int:
+    """0 for what is not there. Raises `Dropped` when it is not four bytes long."""
+    if value is None:
+        return 0
+    if len(value) != 4:
+        raise Dropped("malformed")
+    return int.from_bytes(value, "big")
+
+
+def _name_of(attribute: str, value: bytes | None) -> str:
+    return "" if value is None else word_for(attribute, _number(value))
+
+
+@lru_cache(maxsize=WORDS_KEPT_MAX)
+def _word(value: bytes | None) -> str:
+    """Text from outside, made safe. A session says the same words every few minutes."""
+    return "" if value is None else one_line(value.decode("utf-8", "replace"), WORD_LENGTH_MAX)

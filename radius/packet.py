@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import ipaddress
+import socket
 import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -86,8 +86,12 @@ class Packet:
 
     def address(self, name: str) -> str | None:
         """Its first value as an IPv4 address. Raises `Dropped` when it is not four bytes long."""
-        number = self.integer(name)
-        return None if number is None else str(ipaddress.IPv4Address(number))
+        value = self.values.get(key_of(name))
+        if value is None:
+            return None
+        if len(value) != 4:
+            raise Dropped("malformed")
+        return socket.inet_ntoa(value)
 
     def repeated(self, names: Sequence[str]) -> tuple[str, ...]:
         """Which of these attributes stand more than once."""
@@ -105,29 +109,26 @@ def decode(datagram: bytes) -> Packet:
     values: dict[Key, bytes] = {}
     more: dict[Key, list[bytes]] = {}
     signature_at = None
-    at = HEADER_BYTES
-    for _ in range(ATTRIBUTES_MAX):
-        if at == length:
-            break
+    at, count = HEADER_BYTES, 0
+    while at < length:
         end = at + raw[at + 1] if at + 2 <= length else 0
-        if end < at + 2 or end > length:
+        count += 1
+        if end < at + 2 or end > length or count > ATTRIBUTES_MAX:
             raise Dropped("malformed")
-        number, value = raw[at], raw[at + 2 : end]
+        number = raw[at]
         if number == VENDOR_SPECIFIC:
-            _decode_vendor(value, values, more)
+            _decode_vendor(raw[at + 2 : end], values, more)
         elif number == MESSAGE_AUTHENTICATOR:
-            if len(value) != SIGNATURE_BYTES or signature_at is not None:
+            if end != at + 2 + SIGNATURE_BYTES or signature_at is not None:
                 raise Dropped("malformed")
             signature_at = at + 2
-        elif not value:  # an empty value says nothing: as if it were not there
+        elif end == at + 2:  # an empty value says nothing: as if it were not there
             pass
         elif number in values:
-            more.setdefault(number, []).append(value)
+            more.setdefault(number, []).append(raw[at + 2 : end])
         else:
-            values[number] = value
+            values[number] = raw[at + 2 : end]
         at = end
-    if at != length:
-        raise Dropped("malformed")
     return Packet(code, identifier, raw[4:HEADER_BYTES], raw, values, more, signature_at)
 
 

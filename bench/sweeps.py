@@ -49,7 +49,7 @@ class Sweep:
     key: str
 
 
-_EXHAUSTED = "closed_at IS NULL AND suspended_at IS NULL AND slowed_at IS NULL AND used_bytes >= quota_bytes"
+_EXHAUSTED = "closed_at IS NULL AND suspended_at IS NULL AND slowed_at IS NULL AND spent"
 SWEEPS = (
     Sweep(
         "expiry", subscriptions.close_ended, "ends_at = :over, over_at = :over", "closed_at IS NULL AND over_at <= :now",
@@ -170,10 +170,11 @@ class Table:
         now = self._moment(0)
         words = plain(MESSAGES.say("en", self.of.template, dial=SERVICE_CODE))
         skip = " FOR UPDATE SKIP LOCKED" if self.dialect == "postgresql" else ""
+        found = self.of.found if self.dialect == "postgresql" else self.of.found.replace("spent", "spent = 1")
         ids = list(
             connection.execute(
                 text(
-                    f"UPDATE subscription SET {self.of.change} WHERE id IN (SELECT id FROM subscription WHERE {self.of.found}"
+                    f"UPDATE subscription SET {self.of.change} WHERE id IN (SELECT id FROM subscription WHERE {found}"
                     f" ORDER BY {self.of.by} LIMIT 1000{skip}) RETURNING id"
                 ),
                 {"now": now},

@@ -13,7 +13,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, DefaultClause, Engine
+from sqlalchemy import Column, Connection, DefaultClause, Engine
 
 from core import audit, dialogs, heartbeats, inbox, outbox, radius_tables  # noqa: F401 (imported for their tables)
 from core.app import METADATA
@@ -53,7 +53,7 @@ def head() -> str:
 def differences(engine: Engine) -> list[object]:
     """Where the tables are not what this program expects, as alembic's operations. Empty after `upgrade`, or it is a bug."""
     with engine.connect() as connection:
-        options = {"compare_type": True, "compare_server_default": other_default}
+        options = {"compare_type": True, "compare_server_default": other_default, "include_object": comparable}
         return list(compare_metadata(MigrationContext.configure(connection, opts=options), METADATA))
 
 
@@ -65,6 +65,12 @@ def other_default(
         return None
     expected = str(wanted.arg) if isinstance(wanted, DefaultClause) else ""
     return (found or "").strip("()'") != expected.strip("()'")
+
+
+def comparable(item: object, _name: object, _kind: object, _found: bool, other: object | None) -> bool:
+    """Whether alembic can compare this with what is in the database: of a column that the database computes it only knows
+    whether it is there."""
+    return not (isinstance(item, Column) and item.computed is not None and other is not None)
 
 
 def configuration() -> Config:

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from core.app import METADATA
-from core.migrations import other_default
+from core.migrations import comparable, other_default
 
 
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
@@ -31,6 +31,7 @@ def _with_address(item: TypeEngine[Any], autogen: AutogenContext) -> str:
 context.configure(
     connection=context.config.attributes["connection"],
     target_metadata=METADATA,
+    include_object=comparable,
     render_item=render_item,
     render_as_batch=True,
     compare_type=True,

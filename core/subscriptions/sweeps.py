@@ -82,7 +82,7 @@ def close_ended(uow: UnitOfWork, limit: int = BATCH) -> int:
 
 
 _EXHAUSTED = (
-    _OPEN, _NOT_CUT_BEFORE, Subscription.slowed_at.is_(None), Subscription.used_bytes >= Subscription.quota_bytes,
+    _OPEN, _NOT_CUT_BEFORE, Subscription.slowed_at.is_(None), Subscription.spent,
 )  # fmt: skip
 _TO_SUSPEND = _Change(
     (*_EXHAUSTED, Subscription.slows.is_(False)),

@@ -81,7 +81,7 @@ def close_ended(uow: UnitOfWork, limit: int = BATCH) -> int:
     return len(ended)
 
 
-_EXHAUSTED = (
+_EXHAUSTED: tuple[Any, ...] = (
     _OPEN, _NOT_CUT_BEFORE, Subscription.slowed_at.is_(None), Subscription.spent,
 )  # fmt: skip
 _TO_SUSPEND = _Change(

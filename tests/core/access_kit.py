@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import text, update
 
 from core import catalog, customers, network, subscriptions
 from core.adapters.radius_rows import RadiusRows
@@ -19,7 +19,8 @@ from tests.core.kit import Shop
 DEVICE = "02:00:5E:10:A1:B2"
 ROUTER_PASSWORD = "only-the-router-knows"
 _NUMBERS = itertools.count(1)
-__all__ = ["DEVICE", "DHCP", "HOTSPOT", "PPP", "ask", "buy", "package", "sync"]
+ROUTER = "10.8.0.2"
+__all__ = ["DEVICE", "DHCP", "HOTSPOT", "PPP", "ask", "ask_function", "buy", "package", "sync"]
 
 
 def package(shop: Shop, code: str = "DAY", hours: int = 24, profile: dict[str, Any] | None = None, **facts: Any) -> int:
@@ -74,7 +75,7 @@ def ask(
     if service == DHCP:
         calling = "1:" + ":".join(f"{int(group, 16):x}" for group in user.split(":"))
     request = AccessRequest(username=user, calling_station=calling, password=password.encode(), service=service)
-    client = NasClient("10.8.0.2", "secret", shop.tenant_id, 7, realm, ROUTER_PASSWORD, False)
+    client = NasClient(ROUTER, "secret", shop.tenant_id, 7, realm, ROUTER_PASSWORD, False)
     with shop.app.look(shop.tenant_id) as uow:
         found = decide(
             request, client, lambda name: network.entitlements(uow, {name: shop.tenant_id}).get(name), uow.now
@@ -89,3 +90,29 @@ def ask(
             [*said[name], value] if isinstance(said.get(name), list) else [said[name], value] if name in said else value
         )
     return said
+
+
+def ask_function(shop: Shop, user: str = DEVICE) -> int | str:
+    """What FreeRADIUS is given for a device at this moment (core/data/duka_authorize.sql): for how many seconds, or why not.
+
+    PostgreSQL only; the router of `with_router` asks.
+    """
+    with shop.app.engine.connect() as connection:
+        found = connection.execute(
+            text("SELECT attribute, value FROM duka_authorize(:router, :user, :user, :moment)"),
+            {"router": ROUTER, "user": user, "moment": int(shop.clock.now().timestamp())},
+        )
+        said = {row.attribute: row.value for row in found}
+    assert said["Duka-Rows"] == "good"
+    if "Session-Timeout" not in said:
+        return "expired"
+    return "outside_hours" if said.get("Duka-Hours") == "closed" else int(said["Session-Timeout"])
+
+
+def with_router(shop: Shop) -> None:
+    """The ISP has a router."""
+    with shop.work() as uow:
+        network.add_router(
+            uow, name="market", host=ROUTER, username="duka", password="x", nas_address=ROUTER,
+            radius_secret="secret", mac_auth_password=ROUTER_PASSWORD,
+        )  # fmt: skip

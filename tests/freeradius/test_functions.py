@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -42,6 +44,42 @@ def test_access_hours_end_at_the_same_second(functions: Connection, zone: str) -
             until = open_until(windows, ZoneInfo(zone), datetime.fromtimestamp(epoch, UTC))
             expected = None if until is None else int(until.timestamp()) - epoch
             assert seconds == expected, (hours, zone, datetime.fromtimestamp(epoch, ZoneInfo(zone)))
+
+
+CHANGING = ("Africa/Cairo", "America/New_York", "America/Santiago", "Asia/Beirut", "Europe/London", *ZONES)
+ASKED = 20_000
+
+
+def changes(zone: ZoneInfo) -> list[datetime]:
+    """The days of the next ten years on which the clocks change there; today, when none is known."""
+    days = [datetime(2026, 11, 20, tzinfo=UTC) + timedelta(days=day) for day in range(3653)]
+    offsets = [day.astimezone(zone).utcoffset() for day in days]
+    return [day for day, before, after in zip(days, offsets, offsets[1:], strict=False) if before != after] or days[:1]
+
+
+def test_whatever_the_hours_and_whenever_the_clocks_change_they_end_at_the_same_second(functions: Connection) -> None:
+    chance = random.Random(3)
+    known = {zone: changes(ZoneInfo(zone)) for zone in CHANGING}
+    asked = []
+    for _ in range(ASKED):
+        zone = chance.choice(CHANGING)
+        moment = int(chance.choice(known[zone]).timestamp()) + chance.randrange(-3 * 86_400, 86_400)
+        edges = sorted(chance.sample(range(10_081), 2 * chance.randrange(1, 5)))
+        asked.append((",".join(f"{a}-{b}" for a, b in zip(edges[::2], edges[1::2], strict=True)), zone, moment))
+    found = functions.exec_driver_sql(
+        "SELECT duka_hours_left(hours, zone, moment) FROM unnest(%s::text[], %s::text[], %s::bigint[])"
+        " WITH ORDINALITY AS asked (hours, zone, moment, n) ORDER BY n",
+        tuple(list(column) for column in zip(*asked, strict=True)),
+    )
+    seen: Counter[str] = Counter()
+    for (hours, zone, epoch), (seconds,) in zip(asked, found, strict=True):
+        here, now = ZoneInfo(zone), datetime.fromtimestamp(epoch, UTC)
+        until = open_until(read_hours(hours), here, now)
+        assert until is not None
+        assert seconds == int((until - now).total_seconds()), (hours, zone, now)
+        put = (until.astimezone(here).utcoffset() or timedelta()) - (now.astimezone(here).utcoffset() or timedelta())
+        seen["forward" if put > timedelta() else "back" if put else "neither" if seconds else "outside"] += 1
+    assert min(seen[which] for which in ("forward", "back")) > ASKED / 25, seen
 
 
 @pytest.mark.parametrize(

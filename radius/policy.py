@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 from core.network import Entitlement, NasClient, RadiusUser
 from core.network.desired import username as table_name
+from core.network.hours import open_until
 from radius.attributes import Value
-from radius.hours import open_until
 from radius.passwords import chap_answer, ms_chap2_answer, ms_chap2_success
 from radius.requests import DHCP, HOTSPOT, PPP, AccessRequest
 from radius.rows import SECONDS_MAX, Meaning, understand

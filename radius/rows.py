@@ -14,8 +14,8 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from core.network import Entitlement
+from core.network.hours import Windows, read_hours, read_zone
 from radius.attributes import Value
-from radius.hours import Windows, read_hours, read_zone
 
 SECONDS_MAX = 2**31 - 1
 INTERIM_SECONDS_MIN = 60

@@ -9,9 +9,10 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from core.network.hours import open_until, read_hours
 from core.network.policy import Entitlement
 from core.ports import Access, RunningSession
 
@@ -31,7 +32,6 @@ TIME_TOLERANCE_SECONDS = 60
 BYTES_TOLERANCE = 1_000_000
 """Traffic goes on while we look."""
 PRIORITY_LAST = 8
-WEEK_MINUTES = 7 * 24 * 60
 
 _SIDE = re.compile(r"(\d{1,12})([kMG]?)", re.ASCII)
 _UNITS = {"": 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
@@ -97,18 +97,8 @@ def window_seconds(hours: str, timezone: str, now: datetime) -> int | None:
     """Seconds until the access hours end, on the wall clock of their zone; 0 outside of them, None without any."""
     if not hours:
         return None
-    windows = [(int(begin), int(end)) for begin, _, end in (part.partition("-") for part in hours.split(","))]
-    if windows == [(0, WEEK_MINUTES)]:
-        return None
-    local = now.astimezone(ZoneInfo(timezone))
-    minute = (local.weekday() * 24 + local.hour) * 60 + local.minute
-    end = next((end for begin, end in windows if begin <= minute < end), None)
-    if end is None:
-        return 0
-    if end == WEEK_MINUTES and windows[0][0] == 0:  # the week's last window goes on in its first
-        end += windows[0][1]
-    wall = local.replace(second=0, microsecond=0) + timedelta(minutes=end - minute)
-    return int((wall.astimezone(UTC) - now).total_seconds())
+    until = open_until(read_hours(hours), ZoneInfo(timezone), now)
+    return None if until is None else int((until - now).total_seconds())
 
 
 def news(stored: Entitlement | None, wanted: Access) -> str:

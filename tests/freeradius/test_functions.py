@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from sqlalchemy import Connection
 
-from radius.hours import open_until, read_hours, read_zone
+from core.network.hours import open_until, read_hours, read_zone
 from radius.rows import CHECKS, read_reply
 
 ZONES = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from radius.hours import DAY_MINUTES, WEEK_MINUTES, Windows, open_until, read_hours, read_zone
+from core.network.hours import DAY_MINUTES, WEEK_MINUTES, Windows, open_until, read_hours, read_zone
 
 NAIROBI, BERLIN = ZoneInfo("Africa/Nairobi"), ZoneInfo("Europe/Berlin")
 MONDAY = datetime(2026, 11, 16, tzinfo=NAIROBI)

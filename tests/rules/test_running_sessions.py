@@ -90,6 +90,8 @@ def test_who_would_be_rejected_now_has_no_terms(said: Entitlement | None) -> Non
             datetime(2026, 3, 29, 0, 30, tzinfo=UTC),
             3 * 3600 + 1800,
         ),  # the clock goes forward
+        # … and never shows half past two: over at the change, as at the door
+        ("8640-8790", "Europe/Berlin", datetime(2026, 3, 29, 0, 30, tzinfo=UTC), 1800),
     ],
 )
 def test_access_hours_end_by_the_wall_clock(hours: str, zone: str, at: datetime, seconds: int | None) -> None:

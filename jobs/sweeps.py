@@ -46,6 +46,16 @@ def once(verb: Callable[[UnitOfWork], int]) -> Callable[[App], int]:
     return sweep
 
 
+def drift(app: App) -> int:
+    """Find rows that do not say what was sold, and promise to write them."""
+    with app.look(None) as uow:
+        found = network.drifted(uow)
+    if not found:
+        return 0
+    with app.work(None) as uow:
+        return network.heal(uow, found)
+
+
 def prune(app: App) -> int:
     """Forget what nobody needs: kept promises, ended conversations, old sightings. Money and messages are never pruned."""
     with app.work(None) as uow:
@@ -78,7 +88,7 @@ SWEEPS = [
     Every(30, "chase", once(payments.chase)),
     Every(30, "probe", once(network.probe_all)),
     Every(60, "stale", in_batches(network.close_silent, network.STALE_BATCH)),
-    Every(300, "drift", once(network.heal)),
+    Every(300, "drift", drift),
     Every(3600, "prune", prune),
     Every(3600, "months", months),
 ]

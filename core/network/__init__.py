@@ -18,7 +18,7 @@ from core.network.actions import (
 )
 from core.network.auth_log import Knock, LogLine, knocked, log_logins, seen
 from core.network.desired import AccessPlan, desired
-from core.network.drift import forget_sightings, heal, probe_all
+from core.network.drift import drifted, forget_sightings, heal, probe_all
 from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
 from core.network.inquiries import Answer, answers_to, users_of
 from core.network.models import Router, Sighting
@@ -77,6 +77,7 @@ __all__ = [
     "close_silent",
     "desired",
     "desired_access",
+    "drifted",
     "entitlement",
     "entitlements",
     "find_router",

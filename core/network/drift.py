@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Select, delete, or_, select
+from sqlalchemy import delete, or_, select
 
 from core import outbox
 from core.catalog import MAC, PPP
-from core.customers import Device, Login
+from core.customers import Customer, Device, Login
 from core.db import among
 from core.network.desired import KEPT
 from core.network.models import Router, Sighting
@@ -22,11 +23,11 @@ DRIFT_MAX = 500
 
 
 @system_only
-def heal(uow: UnitOfWork, limit: int = DRIFT_MAX) -> int:
-    """Promise Sync for paid customers whose rows do not speak of what runs, for those whom an operator stopped and whose
-    rows do not say so, and for rows that have outlived what they remember.
-    """  # fmt: skip
-    which = select(Subscription.tenant_id, Subscription.customer_id)
+def drifted(uow: UnitOfWork, limit: int = DRIFT_MAX) -> list[int]:
+    """Customers who paid and whose rows do not speak of what runs, whom an operator stopped and whose rows do not say so, or
+    whose rows have outlived what they remember; up to `limit` of each. Everybody is looked at, so nothing is locked meanwhile.
+    """
+    which = select(Subscription.customer_id)
     rows = select(radius_user.c.username).where(radius_user.c.subscription_id == Subscription.id)
     held = or_(
         *(
@@ -42,24 +43,26 @@ def heal(uow: UnitOfWork, limit: int = DRIFT_MAX) -> int:
         Subscription.slowed_at.is_(None),
         Subscription.ends_at > uow.now,
     )
-    missing = which.where(*running, held, ~rows.exists()).limit(limit)
+    missing = which.where(*running, held, ~rows.exists())
     stopped = which.where(
         *open_, Subscription.suspended_reason == "operator", rows.where(radius_user.c.blocked == "").exists()
-    ).limit(limit)
-    outlived = (
-        which.join(radius_user, radius_user.c.subscription_id == Subscription.id)
-        .where(Subscription.closed_at.is_not(None), Subscription.over_at <= uow.now - KEPT, ~radius_user.c.redirects)
-        .limit(limit)
     )
-    return sum(_promise(uow, found) for found in (missing, stopped, outlived))
+    outlived = which.join(radius_user, radius_user.c.subscription_id == Subscription.id).where(
+        Subscription.closed_at.is_not(None), Subscription.over_at <= uow.now - KEPT, ~radius_user.c.redirects
+    )
+    found: set[int] = set()
+    for customers in (missing, stopped, outlived):
+        found.update(uow.session.scalars(customers.limit(limit)))
+    return sorted(found)
 
 
-def _promise(uow: UnitOfWork, found: Select[int, int]) -> int:
-    rows = found.subquery()
-    tenant_id, customer_id = rows.columns
-    open_ = outbox.owed(SyncAccess, "customer_id", customer_id)
+@system_only
+def heal(uow: UnitOfWork, customer_ids: Sequence[int]) -> int:
+    """Promise the rows of these customers, unless that is promised already; how many promises there are more."""
+    chosen = among(Customer.id, customer_ids, uow.session.get_bind().dialect.name)
+    owed = outbox.owed(SyncAccess, "customer_id", Customer.id)
     count = outbox.promise_each(
-        uow.session, SyncAccess, select(tenant_id, customer_id).where(~open_).distinct(), uow.now
+        uow.session, SyncAccess, select(Customer.tenant_id, Customer.id).where(chosen, ~owed), uow.now
     )
     uow.promised_now = uow.promised_now or count > 0
     return count

@@ -145,11 +145,11 @@ def test_rows_that_missed_that_somebody_was_stopped_are_found(shop: Shop) -> Non
         uow.session.execute(update(Promise).values(done_at=uow.now))  # it was lost
     assert isinstance(ask(shop), dict)
     with shop.app.work(None) as uow:
-        assert network.heal(uow) == 1
+        assert network.heal(uow, network.drifted(uow)) == 1
     sync(shop)
     assert ask(shop) == "suspended"
     with shop.app.work(None) as uow:
-        assert network.heal(uow) == 0
+        assert network.heal(uow, network.drifted(uow)) == 0
 
 
 def test_used_up_data_is_told_as_such_and_topping_up_opens_again(shop: Shop) -> None:
@@ -176,14 +176,14 @@ def test_the_end_is_remembered_at_the_door_for_a_month(shop: Shop) -> None:
     assert ask(shop) == "expired"
     shop.later(days=29)
     with shop.app.work(None) as uow:
-        assert network.heal(uow) == 0
+        assert network.heal(uow, network.drifted(uow)) == 0
     shop.later(days=1)
     with shop.app.work(None) as uow:
-        assert network.heal(uow) == 1
+        assert network.heal(uow, network.drifted(uow)) == 1
     sync(shop)
     assert ask(shop) == "not_paid"
     with shop.app.work(None) as uow:
-        assert network.heal(uow) == 0
+        assert network.heal(uow, network.drifted(uow)) == 0
 
 
 def test_grace_goes_on_to_the_second_and_no_further(shop: Shop) -> None:

@@ -1,5 +1,8 @@
 """`python -m bench.radius_load`: routers that ask, in a process of its own. A job (JSON) in, what was seen (JSON) out.
 
+In between it says that the last answer has come (JSON, a line) and waits for a line: whoever started it may look first at what
+the servers have still to do, before answers are verified.
+
 Everything dear is done before or after the clock runs: packets are built before, answers are verified after. In between,
 datagrams go out and come in many at a time (sendmmsg, recvmmsg), so that the processor is left to the server. Packets are
 due at given moments (open loop; delay counts from the moment a packet was due) or as soon as fewer than `window` are on
@@ -312,6 +315,10 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
     seconds = load.run()
     cpu = time.process_time() - before
     load.close()
+    told = sum(packets.final_bytes.values())
+    sys.stdout.write(json.dumps({"bytes": told, "ended_at": load.started + seconds}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.readline()
     codes: dict[int, Counter[int]] = {}
     forged = 0
     for index, answer in load.answers:
@@ -328,7 +335,7 @@ def play(job: dict[str, Any]) -> dict[str, Any]:
     return {
         "asked": len(packets), "answered": len(everybody), "seconds": seconds, "rate": len(everybody) / max(seconds, 1e-9),
         "codes": codes, "forged": forged, "sent_again": load.sent_again, "late": load.late, "cpu_seconds": cpu,
-        "bytes": sum(packets.final_bytes.values()), "ms": _points(everybody),
+        "bytes": told, "ms": _points(everybody),
         "waves": {wave: _points(took) for wave, took in waves.items()},
     }  # fmt: skip
 

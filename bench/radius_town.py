@@ -37,6 +37,7 @@ RATE, INTERIM = "2M/5M", "300"
 CHUNK = 10_000
 READY_SECONDS_MAX = 20
 LOG_SECONDS_MAX = 60.0
+BOOKS_SECONDS_MAX, BOOKS_LOOK_SECONDS = 60.0, 0.02
 
 
 @dataclass
@@ -47,8 +48,8 @@ class Server:
     auth_port: int
     acct_port: int
     shop: Shop
-    pids: list[int]
-    """Its own processes; the database's is apart."""
+    pids: dict[str, int]
+    """Its own processes: the server and what works beside it. The database's is apart."""
     postgres: PostgresServer | None = None
     stock: bool = False
     routers: list[dict[str, str]] = field(default_factory=lambda: routers())
@@ -61,22 +62,34 @@ class Server:
         return self.engine or self.shop.app.engine
 
     def play(self, kind: str, **job: Any) -> dict[str, Any]:
-        """Let the load generator play; what it saw, and how many processors everybody kept busy meanwhile."""
+        """Let the load generator play; what it saw, and how many processors everybody kept busy meanwhile.
+
+        The clock runs until every report is in the books, not only answered: `rate` is that of the whole.
+        """
         port = self.acct_port if kind == "accounting" else self.auth_port
         whole = {"kind": kind, "port": port, "routers": self.routers[:8], "first": 0, "count": DEVICES}
         whole |= {"signed": not self.stock, "sockets": SOCKETS // len(self.routers[:8])} | job
         before = self._cpu()
-        started = time.monotonic()
-        done = subprocess.run(
-            [sys.executable, "-m", "bench.radius_load"], cwd=ROOT, input=json.dumps(whole).encode(), capture_output=True,
-            check=False,
-        )  # fmt: skip
-        if done.returncode:
-            raise RuntimeError(f"{self.name}: the load was not played: {done.stderr.decode(errors='replace')[-600:]}")
-        seen: dict[str, Any] = json.loads(done.stdout)
-        after = self._cpu()
-        seen["wall"] = time.monotonic() - started
-        seen["busy"] = {who: (after[who] - before[who]) / max(seen["seconds"], 0.001) for who in before}
+        with subprocess.Popen(
+            [sys.executable, "-m", "bench.radius_load"], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        ) as load:  # fmt: skip
+            assert load.stdin is not None and load.stdout is not None and load.stderr is not None
+            load.stdin.write(json.dumps(whole).encode() + b"\n")
+            load.stdin.flush()
+            told = load.stdout.readline()
+            if told and kind == "accounting" and not self.stock:
+                self._wait_for_books(json.loads(told)["bytes"])
+            done, after = time.perf_counter(), self._cpu()
+            said, errors = load.communicate(b"\n")
+        if load.returncode:
+            raise RuntimeError(f"{self.name}: the load was not played: {errors.decode(errors='replace')[-600:]}")
+        seen: dict[str, Any] = json.loads(said)
+        whole_seconds = max(seen["seconds"], 0.001)
+        if kind == "accounting" and not self.stock:
+            whole_seconds += done - json.loads(told)["ended_at"]
+        seen["answers_rate"], seen["rate"] = seen["rate"], seen["answered"] / whole_seconds
+        seen["busy"] = {who: (after[who] - before[who]) / whole_seconds for who in before}
         seen["busy"]["load"] = seen["cpu_seconds"] / max(seen["seconds"], 0.001)
         if seen["forged"] or seen["answered"] != seen["asked"]:
             raise RuntimeError(
@@ -85,10 +98,18 @@ class Server:
         return seen
 
     def _cpu(self) -> dict[str, float]:
-        busy = {"server": sum(cpu_seconds(pid) for pid in self.pids)}
+        busy = {who: cpu_seconds(pid) for who, pid in self.pids.items()}
         if self.postgres is not None and self.postgres.process is not None:
             busy["PostgreSQL"] = cpu_seconds(self.postgres.process.pid)
         return busy
+
+    def _wait_for_books(self, told: int) -> None:
+        """Until what was told is known. Whether all of it is right is looked at afterwards."""
+        deadline = time.monotonic() + BOOKS_SECONDS_MAX
+        total = select(func.sum(radacct.c.acctinputoctets + radacct.c.acctoutputoctets))
+        with self.books.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            while int(connection.execute(total).scalar() or 0) < told and time.monotonic() < deadline:
+                time.sleep(BOOKS_LOOK_SECONDS)
 
     # ---- before and after ----------------------------------------------------------------------------------------------
 
@@ -104,7 +125,7 @@ class Server:
         if self.postgres is not None:
             with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                 connection.execute(text("VACUUM ANALYZE radacct"))
-                for name in () if self.stock else ("subscription", "radius_nas", "sighting"):
+                for name in () if self.stock else ("subscription", "radius_nas", "sighting", "radius_report"):
                     connection.execute(text(f"VACUUM ANALYZE {name}"))
                 connection.execute(text("CHECKPOINT"))
         else:
@@ -237,11 +258,12 @@ def embedded(name: str, shop: Shop, folder: Path, postgres: PostgresServer | Non
             if time.monotonic() > deadline or running.poll() is not None:
                 raise RuntimeError(f"the server did not start: {log.read_text(errors='replace')[-500:]}")
             time.sleep(0.1)
-        yield Server(name, auth, acct, shop, [running.pid], postgres)
+        yield Server(name, auth, acct, shop, {"server": running.pid}, postgres)
 
 
 def _free(name: str, server: FreeRadius, shop: Shop, postgres: PostgresServer, *, stock: bool = False) -> Server:
-    pids = [each.pid for each in (server.process, server.collector) if each is not None]
+    processes = {"server": server.process, "collector": server.collector}
+    pids = {who: each.pid for who, each in processes.items() if each is not None}
     return Server(name, server.auth_port, server.acct_port, shop, pids, postgres, stock)
 
 

@@ -1,4 +1,5 @@
 """Is the clock still ticking? One row per sweep says when it last did its work, and one row says which clock leads.
+Collectors (`radius/collector.py`) beat, too.
 
 The answer to "did the expiry run?" is a row, never "check your cron".
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import Float, String, or_, select, update
+from sqlalchemy import Float, String, delete, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.orm import Mapped, Session, mapped_column
@@ -15,6 +16,8 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from core.db import Base
 
 LEADER = "clock-leader"
+COLLECTOR = "collector "
+"""How the names of collectors begin."""
 LEADER_SECONDS = 30
 """A clock that has not renewed its lead for so long has lost it to any other that asks."""
 RENEW_SECONDS = 10
@@ -94,6 +97,11 @@ def beat(session: Session, name: str, now: datetime, found: int, took_ms: int) -
         .values(beat_at=now, found=found, took_ms=took_ms)
         .execution_options(synchronize_session=False)
     )
+
+
+def forget(session: Session, name: str) -> None:
+    """Whoever beat under this name does so no longer, and nobody expects it."""
+    session.execute(delete(Heartbeat).where(Heartbeat.name == name).execution_options(synchronize_session=False))
 
 
 def silent(session: Session, now: datetime) -> list[str]:

@@ -210,3 +210,13 @@ radius_log_file = Table(
 )
 """How many octets of a FreeRADIUS log file are in `radpostauth` already; written in the transaction that inserts them, so
 that no line is there twice. `server` names one running FreeRADIUS, for there may be several."""
+
+radius_report = Table(
+    "radius_report",
+    Base.metadata,
+    Column("id", Id, primary_key=True),
+    Column("heard_at", Instant, nullable=False, server_default=text("CURRENT_TIMESTAMP")),
+    Column("line", Text, nullable=False),
+)
+"""Beginnings and ends of sessions that FreeRADIUS has answered and nobody has brought into the books yet, a line of
+`deploy/freeradius/mods-enabled/reports` each. Short of a row in a busy second, empty otherwise (decision 0014)."""

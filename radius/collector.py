@@ -1,20 +1,20 @@
-"""What FreeRADIUS needs beside it: its routers as files, and its log of answers brought into the tables.
+"""What FreeRADIUS needs beside it: its routers as files, its log of answers and the reports it took brought into the tables.
 
 FreeRADIUS answers from the same rows as the embedded server (deploy/freeradius/), but it can neither follow a table of
-routers within two seconds nor write one log row per answer without losing two thirds of its speed (measured.md). So one
-small process per FreeRADIUS keeps a file per router as `nas` says, and reads the log it writes, a line per answer, into
-`radpostauth` in groups. Where it stopped reading stands in `radius_log_file`, in the same transaction as the rows: a crash
-of either process loses no line and doubles none. While the database is away both files and log simply stay.
+routers within two seconds nor write a row per answer, or book a report by itself, without losing two thirds of its speed
+(measured.md). So one small process per FreeRADIUS keeps a file per router as `nas` says, reads the log it writes, a line per
+answer, into `radpostauth` in groups, and brings reports into the books (`radius.digest`). A crash of either process loses no
+line and doubles none. While the database is away routers' files, log and reports simply stay.
 """
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import socket
 import sys
 import threading
+import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,32 +22,30 @@ from types import FrameType
 from typing import NamedTuple
 
 import structlog
-from sqlalchemy import delete, select
-from sqlalchemy.dialects.postgresql import insert as postgres_insert
-from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import SQLAlchemyError
 
-from core import logs, network
+from core import heartbeats, logs, network
 from core.app import App, open_app
 from core.config import ConfigError
 from core.network import Knock, LogLine, NasClient
-from core.radius_tables import radius_log_file
 from core.texts import one_line
 from core.uow import UnitOfWork
+from radius.appended import AppendedFiles
+from radius.digest import Digest
 from radius.notes import Throttle
+from radius.router_files import RouterFiles
 
 ROUTERS_EVERY_SECONDS = 0.25
 """How old a router's file may be; FreeRADIUS looks at its date once a second."""
-LOG_EVERY_SECONDS = 0.25
-BATCH_BYTES = 256 * 1024
+LOOK_EVERY_SECONDS = 0.25
+"""How long a report or an answer may lie there before it is brought into the tables."""
+BEAT_SECONDS = 10
 LOG_EVERYDAY_AGAIN = timedelta(minutes=10)
 KNOCK_AGAIN = timedelta(seconds=30)
 KEPT_SECONDS = 3 * 3600
 """A log file is one hour's; it is removed when it was read to its end and nobody has written to it for so long."""
 LOGGED_LENGTH_MAX = 64
 LOG_FILES = "auth-*.log"
-ROUTERS, ROUTERS_IPV6 = "clients", "clients6"
-"""The folders of router files inside FreeRADIUS's run folder."""
 
 _ESCAPED = re.compile(r"=([0-9A-Fa-f]{2})")
 _FIELDS = 9
@@ -120,91 +118,33 @@ def _octets(field: str) -> str:
         return ""
 
 
-class RouterFiles:
-    """One file per router, in the shape FreeRADIUS reads (deploy/freeradius/sites-enabled/clients)."""
-
-    def __init__(self, run_folder: Path) -> None:
-        self._folder = run_folder
-        self._kept: tuple[dict[tuple[str, str], str], list[int]] | None = None
-
-    def keep(self, routers: Iterable[NasClient]) -> None:
-        """Make the folders say exactly this. A router that FreeRADIUS cannot be told about is left out."""
-        wanted: dict[tuple[str, str], str] = {}
-        left_out: list[int] = []
-        for client in routers:
-            try:
-                wanted[ROUTERS_IPV6 if ":" in client.address else ROUTERS, client.address] = _client(client)
-            except ValueError:
-                left_out.append(client.router_id)
-        if (wanted, left_out) == self._kept:
-            return
-        for router_id in left_out:
-            log.error("radius.router_left_out", router_id=router_id, why="FreeRADIUS cannot be told this secret")
-        for folder in (ROUTERS, ROUTERS_IPV6):
-            (self._folder / folder).mkdir(mode=0o750, parents=True, exist_ok=True)
-            for path in (self._folder / folder).iterdir():
-                if (folder, path.name) not in wanted:
-                    path.unlink(missing_ok=True)
-        for (folder, address), text in wanted.items():
-            path = self._folder / folder / address
-            if not path.exists() or path.read_text("utf-8") != text:
-                _replace(path, self._folder / f".{address}.new", text)
-        self._kept = wanted, left_out
-
-
-def _replace(path: Path, fresh: Path, text: str) -> None:
-    """Whole or not at all: FreeRADIUS may read it at this very moment. It is nobody else's to read."""
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "w", encoding="utf-8") as file:
-        file.write(text)
-    fresh.replace(path)
-
-
-def _client(client: NasClient) -> str:
-    demands = "yes" if client.demands_message_authenticator else "no"
-    family = "ipv6addr" if ":" in client.address else "ipaddr"
-    return (
-        f"client {client.address} {{\n\t{family} = {client.address}\n\tsecret = {_quoted(client.secret)}\n"
-        f"\trequire_message_authenticator = {demands}\n}}\n"
-    )
-
-
-def _quoted(secret: str) -> str:
-    """Between quotes FreeRADIUS takes everything as it stands, but for the quote itself, which has a backslash before it.
-
-    Raises ValueError for a secret that cannot be written so.
-    """
-    for quote, expanded in (("'", ()), ('"', ("${", "$ENV{"))):
-        ends = secret.endswith("\\") or f"\\{quote}" in secret
-        if secret and not ends and secret.isprintable() and not any(each in secret for each in expanded):
-            return quote + secret.replace(quote, f"\\{quote}") + quote
-    raise ValueError("FreeRADIUS cannot be told this secret")
-
-
 class Collector:
     """Keeps one FreeRADIUS company until told to stop. `run_folder` and `log_folder` are those it was started with."""
 
     def __init__(self, app: App, run_folder: Path, log_folder: Path, server: str = "") -> None:
+        server = server or f"{socket.gethostname()}:{log_folder}"
         self._app = app
         self._files = RouterFiles(run_folder)
-        self._log_folder = log_folder
-        self._server = server or f"{socket.gethostname()}:{log_folder}"
-        self._stop = threading.Event()
+        self._answers = AppendedFiles(app, server, log_folder, LOG_FILES, KEPT_SECONDS)
         self._routers: dict[str, NasClient] = {}
-        self._positions: dict[str, int] | None = None
+        self._reports = Digest(app, run_folder, server, lambda address: self._routers.get(address))
+        self._name = f"{heartbeats.COLLECTOR}{socket.gethostname()[:13]} {zlib.crc32(server.encode()):08x}"
+        self._beat_at: datetime | None = None
+        self._stop = threading.Event()
         self._throttle = Throttle()
         self._ready = False
         self._held_up = False
 
     def run(self) -> None:
-        """Until `stop`, which reads the log once more."""
+        """Until `stop`, which takes what is there by then."""
         routers = threading.Thread(target=self._run_routers, name="radius-routers", daemon=True)
         routers.start()
         while not self._stop.is_set():
-            more = self._try(self.collect_once)
-            if not more:
-                self._stop.wait(LOG_EVERY_SECONDS)
-        self._try(self.collect_once)
+            more = self._try(self.digest_once)
+            if not self._try(self.collect_once) and not more:
+                self._stop.wait(LOOK_EVERY_SECONDS)
+        for what in (self.digest_once, self.collect_once, self._resign):
+            self._try(what)
         routers.join()
 
     def stop(self) -> None:
@@ -242,64 +182,32 @@ class Collector:
 
     def collect_once(self) -> bool:
         """Bring what is new in the log into the tables. True when there may be more at once."""
-        if self._positions is None:
-            with self._app.look(None) as uow:
-                found = uow.session.execute(
-                    select(radius_log_file.c.name, radius_log_file.c.position).where(
-                        radius_log_file.c.server == self._server
-                    )
-                )
-                self._positions = {row.name: row.position for row in found}
-        more = False
-        for path in sorted(self._log_folder.glob(LOG_FILES)):
-            more = self._read(path) or more
-        return more
-
-    def _read(self, path: Path) -> bool:
-        assert self._positions is not None
-        position = self._positions.get(path.name, 0)
-        state = path.stat()
-        if state.st_size < position:
-            position = 0
-        if state.st_size == position:
-            self._forget_when_old(path, state.st_mtime)
+        block = self._answers.next()
+        if block is None:
             return False
-        with path.open("rb") as file:
-            file.seek(position)
-            block = file.read(BATCH_BYTES)
-        whole = block.rfind(b"\n") + 1
-        if not whole:
-            return False
-        answers = [answer for line in block[:whole].split(b"\n") if line and (answer := read_line(line))]
+        answers = [answer for line in block.lines if (answer := read_line(line))]
         with self._app.work(None, forgettable=True) as uow:
             self._put(uow, answers)
-            self._note_position(uow, path.name, position + whole)
-        self._positions[path.name] = position + whole
-        return len(block) == BATCH_BYTES
+            self._answers.made_use_of(uow, block)
+        self._answers.go_on(block)
+        return block.more
 
-    def _forget_when_old(self, path: Path, written_at: float) -> None:
-        if self._app.clock.now().timestamp() - written_at < KEPT_SECONDS:
-            return
-        assert self._positions is not None
+    def digest_once(self) -> bool:
+        """Bring reports that wait into the books, and say now and then that this goes well. True when there may be more at once."""
+        more = self._reports.once()
+        now = self._app.clock.now()
+        if self._beat_at is None or not self._beat_at <= now < self._beat_at + timedelta(seconds=BEAT_SECONDS):
+            with self._app.work(None, forgettable=True) as uow:
+                heartbeats.begin(uow.session, self._name, now, BEAT_SECONDS)
+                heartbeats.beat(uow.session, self._name, now, self._reports.digested, 0)
+            self._beat_at = now
+        return more
+
+    def _resign(self) -> bool:
+        """Stopped in order: nobody expects another beat."""
         with self._app.work(None, forgettable=True) as uow:
-            uow.session.execute(
-                delete(radius_log_file).where(
-                    radius_log_file.c.server == self._server, radius_log_file.c.name == path.name
-                )
-            )
-            path.unlink(missing_ok=True)
-        self._positions.pop(path.name, None)
-
-    def _note_position(self, uow: UnitOfWork, name: str, position: int) -> None:
-        dialect = uow.session.get_bind().dialect.name
-        statement = (postgres_insert if dialect == "postgresql" else sqlite_insert)(radius_log_file).values(
-            server=self._server, name=name, position=position
-        )
-        uow.session.execute(
-            statement.on_conflict_do_update(
-                index_elements=["server", "name"], set_={"position": statement.excluded.position}
-            )
-        )
+            heartbeats.forget(uow.session, self._name)
+        return False
 
     def _put(self, uow: UnitOfWork, answers: Iterable[Answer]) -> None:
         lines: list[LogLine] = []

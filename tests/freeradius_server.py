@@ -24,7 +24,7 @@ import psycopg
 from cryptography.fernet import Fernet
 from sqlalchemy.engine import URL, make_url
 
-from tests.services import START_ATTEMPTS_MAX, STOP_SECONDS_MAX, ServiceFailed, ServiceMissing, free_port
+from tests.services import START_ATTEMPTS_MAX, STOP_SECONDS_MAX, ServiceFailed, ServiceMissing, eventually, free_port
 
 ROOT = Path(__file__).parent.parent
 CONFIG = ROOT / "deploy" / "freeradius"
@@ -33,6 +33,7 @@ STOCK_SQL = STOCK / "mods-config" / "sql" / "main" / "postgresql"
 STOCK_SECRET = "testing123"
 STATUS_SECRET = "only-for-health-checks"
 START_SECONDS_MAX = 20
+SETTLE_SECONDS_MAX = 20.0
 READY_WORDS = "radius.collector_ready"
 
 
@@ -161,6 +162,10 @@ class FreeRadius:
         """kill -9 of the server; the collector goes on."""
         self._end("process", signal.SIGKILL)
 
+    def kill_collector(self) -> None:
+        """kill -9 of the collector; the server goes on."""
+        self._end("collector", signal.SIGKILL)
+
     def _end(self, which: str, how: signal.Signals) -> None:
         running: subprocess.Popen[bytes] | None = getattr(self, which)
         if running is None:
@@ -173,6 +178,22 @@ class FreeRadius:
             running.kill()
             running.wait()
         setattr(self, which, None)
+
+    def settle(self) -> None:
+        """Wait until every report that was answered so far is in the books. AssertionError when that takes too long."""
+        eventually(self._is_settled, SETTLE_SECONDS_MAX, "reports are in the books")
+
+    def _is_settled(self) -> bool:
+        files = (self.run_folder / "reports").glob("reports-*.log")
+        sizes = {path.name: path.stat().st_size for path in files}
+        url = make_url(self.environment["DUKA_DATABASE__URL"]).set(drivername="postgresql")
+        with psycopg.connect(url.render_as_string(hide_password=False)) as connection:
+            if connection.execute("SELECT FROM radius_report LIMIT 1").fetchone() is not None:
+                return False
+            mine = (f"{socket.gethostname()}:{self.log_folder}",)
+            found = connection.execute("SELECT name, position FROM radius_log_file WHERE server = %s", mine)
+            read: dict[str, int] = dict(found.fetchall())
+        return all(read.get(name, 0) >= size for name, size in sizes.items())
 
     def words(self) -> str:
         """Everything it has said so far."""
@@ -285,6 +306,6 @@ def _edit(path: Path, *changes: tuple[str, str]) -> None:
 def _home(folder: Path | None) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="duka-freeradius-", ignore_cleanup_errors=True) as own:
         home = folder or Path(own)
-        for part in ("log", "run/kept", "run/clients", "run/clients6"):
+        for part in ("log", "run/reports", "run/clients", "run/clients6"):
             (home / part).mkdir(parents=True, exist_ok=True)
         yield home

@@ -24,6 +24,7 @@ from core.network.inquiries import Answer, answers_to, users_of
 from core.network.models import Router, Sighting
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
+from core.network.reports import Waiting, oldest_report, put_reports_away, take_reports
 from core.network.running import ANEW, HIDDEN, LIVE, NOTHING_NEW, Terms, misfits, terms_of
 from core.network.sessions import AccountingEvent, Traffic
 from core.network.stale import STALE_BATCH, close_silent
@@ -66,6 +67,7 @@ __all__ = [
     "Terms",
     "Traffic",
     "Used",
+    "Waiting",
     "account",
     "account_many",
     "add_router",
@@ -91,10 +93,12 @@ __all__ = [
     "logout_plan",
     "misfits",
     "nas_clients",
+    "oldest_report",
     "online_devices",
     "open_sessions",
     "prepare_months",
     "probe_all",
+    "put_reports_away",
     "remember_message_authenticator",
     "remove_router",
     "router",
@@ -106,6 +110,7 @@ __all__ = [
     "sessions_of",
     "settled",
     "synced",
+    "take_reports",
     "terms_of",
     "usage_by_day",
     "usage_of_devices",

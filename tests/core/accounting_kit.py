@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import func, select
 
 from core import customers, network, subscriptions
 from core.config import Settings
@@ -79,29 +79,3 @@ def settings_of(shop: Shop) -> Settings:
 def market(shop: Shop) -> Shop:
     add_router(shop, MARKET)
     return shop
-
-
-AS_FREERADIUS = text(f"SELECT duka_account({', '.join(f'CAST(:a{number} AS text)' for number in range(18))})")
-"""FreeRADIUS's one statement per packet."""
-
-
-def as_freeradius(told: AccountingEvent) -> dict[str, str]:
-    """A packet as the arguments of that statement."""
-    word = {
-        "start": "Start",
-        "interim": "Interim-Update",
-        "stop": "Stop",
-        "on": "Accounting-On",
-        "off": "Accounting-Off",
-    }
-    halves = [
-        str(part)
-        for size in (told.traffic.input_bytes, told.traffic.output_bytes)
-        for part in (size % 2**32, size >> 32)
-    ]
-    values = [
-        word[told.kind], told.nas_address, told.session_id, told.username, told.mac, told.called_station,
-        told.framed_ip or "", told.nas_port_id, told.nas_port_type, str(told.traffic.seconds), *halves, told.cause,
-        told.klass, "0", f"{told.at.timestamp():.6f}",
-    ]  # fmt: skip
-    return {f"a{number}": value for number, value in enumerate(values)}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import insert, select
@@ -22,13 +21,11 @@ from core.radius_tables import radius_user
 from core.subscriptions import Subscription, Suspension
 from radius.accounting import IN_EACH_OTHERS_WAY
 from tests.core.accounting_kit import (
-    AS_FREERADIUS,
     GB,
     LAKE,
     MARKET,
     NUMBERS,
     add_router,
-    as_freeradius,
     count_of,
     days,
     event,
@@ -82,36 +79,21 @@ def test_whatever_batches_packets_come_in_everything_adds_up_to_what_the_router_
     assert sum(row.sessions for row in own_days) == len(steps)
 
 
-Server = Callable[[App, Sequence[AccountingEvent]], None]
-
-
-def embedded(app: App, events: Sequence[AccountingEvent]) -> None:
-    with app.work(None) as uow:
-        network.account_many(uow, events)
-
-
-def freeradius(app: App, events: Sequence[AccountingEvent]) -> None:
-    for told in events:
-        with app.engine.begin() as connection:
-            connection.execute(AS_FREERADIUS, as_freeradius(told))
-
-
-def again_and_again(server: Server, app: App, events: Sequence[AccountingEvent]) -> None:
+def again_and_again(app: App, events: Sequence[AccountingEvent]) -> None:
     """What a router does, and what the embedded server does for it, when two stood in each other's way."""
     for attempt in range(20):
         try:
-            return server(app, events)
+            with app.work(None) as uow:
+                return network.account_many(uow, events)
         except DBAPIError as error:
             if getattr(error.orig, "sqlstate", None) not in IN_EACH_OTHERS_WAY or attempt == 19:
                 raise
 
 
-@pytest.mark.parametrize("second", [embedded, freeradius])
 def test_two_servers_that_hear_the_same_packets_at_the_same_time_count_them_once(
-    market: Shop, settings: Settings, database_kind: str, second: Server
+    market: Shop, settings: Settings
 ) -> None:
-    """What a router says again to a second server while the first is still writing. FreeRADIUS has PostgreSQL only."""
-    second = embedded if database_kind == "sqlite" else second
+    """What a router says again to a second server while the first is still writing."""
     people = [sell(market, 10**12) for _ in range(20)]
     story = [
         event(market, kind, f"s{person}", person, total)
@@ -121,19 +103,19 @@ def test_two_servers_that_hear_the_same_packets_at_the_same_time_count_them_once
     ready = threading.Barrier(2)
     failures: list[BaseException] = []
 
-    def serve(server: Server, order: Sequence[AccountingEvent], size: int) -> None:
+    def serve(order: Sequence[AccountingEvent], size: int) -> None:
         app = open_app(settings, clock=market.clock)
         ready.wait(10)
         try:
             for at in range(0, len(order), size):
-                again_and_again(server, app, order[at : at + size])
+                again_and_again(app, order[at : at + size])
         except Exception as error:  # noqa: BLE001 (whatever it is, the assertion below shows it)
             failures.append(error)
         finally:
             app.close()
 
     threads = [
-        threading.Thread(target=serve, args=task) for task in ((embedded, story, 7), (second, story[::-1], 3))
+        threading.Thread(target=serve, args=task) for task in ((story, 7), (story[::-1], 3))
     ]  # fmt: skip
     for thread in threads:
         thread.start()

@@ -93,10 +93,7 @@ def test_the_collector_dies_and_comes_back_and_no_line_is_missing_or_doubled(ser
     for asked in (10, 20, 30):
         for _ in range(9):
             assert ask(server, login()) == "Access-Accept"
-        assert server.collector is not None
-        server.collector.kill()
-        server.collector.wait()
-        server.collector = None
+        server.kill_collector()
         assert ask(server, login(), seconds=2) == "Access-Accept", "it goes on without its collector"
         server.start_collector()
         within(5, partial(_logged, house, asked))

@@ -26,7 +26,7 @@ def freeradius(world: World) -> Iterator[Endpoint]:
     """FreeRADIUS with our configuration on this world's database."""
     url = world.app.engine.url.render_as_string(hide_password=False)
     with freeradius_server(url) as server:
-        yield Endpoint("freeradius", server.auth_port, server.acct_port)
+        yield Endpoint("freeradius", server.auth_port, server.acct_port, server.settle)
 
 
 SERVERS: dict[str, Callable[[World], AbstractContextManager[Endpoint]]] = {

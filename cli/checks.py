@@ -19,6 +19,7 @@ from cli.shop import OPERATOR
 from core import catalog, heartbeats, ledger, migrations, network, outbox, payments, tenants
 from core.app import App
 from core.config import Settings, Web
+from core.db import WrongKey
 from core.errors import GatewayFailure
 from core.ports import World
 from core.texts import duration
@@ -90,6 +91,17 @@ def tables(app: App) -> Iterator[Finding]:
         )
     else:
         yield ok(what, f"answers, revision {have}")
+
+
+def sealed(app: App) -> Iterator[Finding]:
+    """Does the key open what the database keeps sealed?"""
+    try:
+        with app.look(None, OPERATOR) as uow:
+            count = len(tenants.everyone(uow))
+    except WrongKey as error:
+        yield bad("sealed secrets", "the key does not open them", str(error))
+        return
+    yield ok("sealed secrets", "the key opens them" if count else "none yet")
 
 
 def clock(app: App) -> Iterator[Finding]:
@@ -174,7 +186,9 @@ def _door(name: str, web: Web) -> Finding:
         return bad(f"door {name}", f"nobody answers on port {web.port}", "start it: `duka up`")
 
 
-INSTALLATION: tuple[Check, ...] = (tables, clock, redis, work, sweeps, doors)
+INSTALLATION: tuple[Check, ...] = (tables, sealed, clock, redis, work, sweeps, doors)
+FIRST: tuple[Check, ...] = (tables, sealed)
+"""Where one of these is bad, there is no use in looking further."""
 
 
 # ---- one ISP -----------------------------------------------------------------------------------------------------------

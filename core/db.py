@@ -74,6 +74,14 @@ NOW: BindParameter[datetime] = bindparam("now", type_=Instant())
 """The instant of the visit, in statements that are built once."""
 
 
+class WrongKey(Exception):
+    """secrets.key does not open what this database keeps sealed: put back the key that it was sealed with (your copy of what
+    `duka init` made). When keys are changed, the old one stays behind the new one, after a comma."""
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((type(self).__doc__ or "").split()))
+
+
 class Vault:
     """Encrypts what must not lie readable in the database. The first key encrypts, all of them decrypt (rotation)."""
 
@@ -82,14 +90,19 @@ class Vault:
         self._opened_lately: OrderedDict[bytes, str] = OrderedDict()
 
     def unlock(self, keys: list[str]) -> None:
-        self._keys = MultiFernet([Fernet(key.encode()) for key in keys])
+        """Use these keys from now on. Raises ValueError for what is no key; whether they fit is seen when something is opened."""
+        try:
+            self._keys = MultiFernet([Fernet(key.encode()) for key in keys])
+        except ValueError:
+            raise ValueError("this is no key as `duka init` makes it (44 letters and digits that end with =)") from None
         self._opened_lately = OrderedDict()
 
     def seal(self, text: str) -> bytes:
         return self._opened().encrypt(text.encode())
 
     def open(self, sealed: bytes) -> str:
-        """What is sealed. The same few accounts and routers are read with every job, so what was opened lately is kept."""
+        """What is sealed. Raises `WrongKey`. The same few accounts and routers are read with every job, so what was opened
+        lately is kept."""
         lately = self._opened_lately
         known = lately.get(sealed)
         if known is not None:
@@ -97,7 +110,7 @@ class Vault:
         try:
             opened = self._opened().decrypt(sealed).decode()
         except InvalidToken as error:
-            raise RuntimeError("secrets.key does not fit this database: was it replaced without rotation?") from error
+            raise WrongKey from error
         lately[sealed] = opened
         if len(lately) > OPENED_KEPT_MAX:
             lately.popitem(last=False)

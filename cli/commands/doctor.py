@@ -46,19 +46,19 @@ def examine(slug: str | None) -> Iterator[tuple[str, Finding]]:
     here = "installation"
     try:
         settings = load()
+        app = open_app(settings)
     except ConfigError as error:
         yield here, bad("configuration", str(error), "correct it; `duka init` makes a missing key")
         return
     source = str(config_path()) if config_path().is_file() else "built-in defaults"
     yield here, checks.ok("configuration", f"{source}{_overrides()}")
-    for finding in checks.key(configured_key()):
-        yield here, finding
-    app = open_app(settings)
     try:
+        for finding in checks.key(configured_key()):
+            yield here, finding
         for check in checks.INSTALLATION:
             for finding in _careful(check, app):
                 yield here, finding
-                if check is checks.tables and finding.level is Level.BAD:
+                if check in checks.FIRST and finding.level is Level.BAD:
                     return
         for one in _tenants(app, slug):
             for finding in _careful(lambda app, one=one: checks.isp(app, one), app):  # type: ignore[misc]

@@ -18,6 +18,7 @@ from cli.shop import OPERATOR, TenantOption
 from core import migrations, tenants
 from core.app import App, open_app
 from core.config import ConfigError, Secrets, config_path
+from core.db import WrongKey
 
 ZONES = {"KE": "Africa/Nairobi", "TZ": "Africa/Dar_es_Salaam", "UG": "Africa/Kampala", "RW": "Africa/Kigali"}
 CURRENCIES = {"KE": "KES", "TZ": "TZS", "UG": "UGX", "RW": "RWF"}
@@ -93,9 +94,9 @@ def _everyone(app: App, key_file: Path | None) -> list[tenants.Tenant]:
     try:
         with app.look(None, OPERATOR) as uow:
             return tenants.everyone(uow)
-    except RuntimeError as error:
+    except WrongKey as error:
         if key_file is None:
-            raise Failed(str(error)) from error
+            raise
         key_file.unlink()
         raise Failed(f"this database was sealed with a key that is gone: put {key_file} back from your copy") from error
 

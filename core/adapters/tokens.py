@@ -20,7 +20,7 @@ from redis.exceptions import LockError, RedisError
 from redis.lock import Lock
 from redis.retry import Retry
 
-from core.db import vault
+from core.db import WrongKey, vault
 
 REDIS_TIMEOUT_SECONDS = 0.3
 BREAK_SECONDS = 5.0
@@ -102,7 +102,7 @@ class RedisTokens:
             return None
         try:
             return vault.open(sealed)
-        except RuntimeError:
+        except WrongKey:
             return None  # sealed with a key that is gone: fetch a new token
 
     def put(self, name: str, token: str, ttl_seconds: int) -> None:

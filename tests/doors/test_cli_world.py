@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.fernet import Fernet
 
 from cli import checks
 from core import outbox
+from core.db import vault
 from core.tasks import SendMessage
 from sim.africastalking import AfricasTalking
 from sim.daraja import Daraja
@@ -245,6 +247,26 @@ def test_the_doctor_warns_of_a_key_that_others_can_read(shop: Box, secrets_key: 
     assert "others may read" in shop.fails("doctor", DUKA_SECRETS__KEY=f"file:{key}")
     key.chmod(0o600)
     assert "for this user only" in shop.fails("doctor", DUKA_SECRETS__KEY=f"file:{key}")
+
+
+def test_the_doctor_knows_a_key_that_does_not_fit_and_one_that_is_none(shop: Box, secrets_key: Path) -> None:
+    wrong, none = shop.folder / "wrong.key", shop.folder / "none.key"
+    wrong.write_bytes(Fernet.generate_key())
+    none.write_text("shore-wifi-2026", encoding="ascii")
+    try:
+        said = shop.fails("doctor", DUKA_SECRETS__KEY=f"file:{wrong}")
+        assert "does not open" in found(said, "sealed secrets")
+        assert "put back the key" in said
+        assert "Redis" not in said, "nothing else is looked at"
+        assert "put back the key" in shop.fails("package", "list", DUKA_SECRETS__KEY=f"file:{wrong}")
+        assert "put back the key" in shop.fails("init", DUKA_SECRETS__KEY=f"file:{wrong}")
+        for words in ("doctor", "init"):
+            said = shop.fails(words, DUKA_SECRETS__KEY=f"file:{none}")
+            assert "no key as `duka init` makes it" in said
+            assert "shore-wifi-2026" not in said
+    finally:
+        vault.unlock([secrets_key.read_text(encoding="ascii").strip()])
+    assert "opens them" in found(shop.fails("doctor"), "sealed secrets")
 
 
 def test_the_doctor_counts_parked_and_late_work(shop: Box) -> None:

@@ -27,6 +27,7 @@ from core.uow import UnitOfWork
 
 CLOCK_SECONDS_WARN, CLOCK_SECONDS_BAD = 2.0, 30.0
 OLDEST_SECONDS_WARN, OLDEST_SECONDS_BAD = 30, 120
+REPORT_SECONDS_BAD = 60
 WEB_SECONDS_MAX = 3.0
 
 
@@ -159,12 +160,27 @@ def sweeps(app: App) -> Iterator[Finding]:
     """Does the clock tick?"""
     with app.look(None, OPERATOR) as uow:
         silent = heartbeats.silent(uow.session, uow.now)
+    collectors = [name for name in silent if name.startswith(heartbeats.COLLECTOR)]
+    for name in collectors:
+        yield bad(name, "silent: what its FreeRADIUS is told stays there", "start it, or look at its log")
+    silent = [name for name in silent if name not in collectors]
     if heartbeats.LEADER in silent:
         yield bad("clock process", "none runs: nothing ends, nothing is noticed", "start it: `duka up`")
     elif silent:
         yield bad("sweeps", f"silent: {', '.join(silent)}", "look at the clock's log for sweep.failed")
     else:
         yield ok("sweeps", "all have done their work lately")
+
+
+def reports(app: App) -> Iterator[Finding]:
+    """Does what routers told FreeRADIUS reach the books?"""
+    with app.look(None) as uow:
+        oldest = network.oldest_report(uow)
+    if oldest is not None and (seconds := int((app.clock.now() - oldest).total_seconds())) >= REPORT_SECONDS_BAD:
+        found = f"the oldest that FreeRADIUS took has waited for {duration(seconds)}"
+        yield bad("reports", found, "start the collector beside FreeRADIUS, or look at its log")
+    else:
+        yield ok("reports", "none waits")
 
 
 def doors(app: App) -> Iterator[Finding]:
@@ -186,7 +202,7 @@ def _door(name: str, web: Web) -> Finding:
         return bad(f"door {name}", f"nobody answers on port {web.port}", "start it: `duka up`")
 
 
-INSTALLATION: tuple[Check, ...] = (tables, sealed, clock, redis, work, sweeps, doors)
+INSTALLATION: tuple[Check, ...] = (tables, sealed, clock, redis, work, sweeps, reports, doors)
 FIRST: tuple[Check, ...] = (tables, sealed)
 """Where one of these is bad, there is no use in looking further."""
 

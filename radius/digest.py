@@ -17,18 +17,17 @@ from operator import itemgetter
 from pathlib import Path
 
 import structlog
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from core import network
 from core.app import App
+from core.errors import Refusal
 from core.network import AccountingEvent, NasClient
 from core.network.reports import Waiting
 from radius.accounting import (
     ATTEMPTS_MAX,
     DELAY_SECONDS_MAX,
     IN_EACH_OTHERS_WAY,
-    OUT_OF_REACH,
-    UNRECORDABLE,
     read_event,
 )
 from radius.appended import AppendedFiles, Block
@@ -45,6 +44,8 @@ FOLDER, FILES, REFUSED = "reports", "reports-*.log", "refused.log"
 KEPT_SECONDS = 300
 """A report's file is one minute's; FreeRADIUS works on a report for ten seconds at most."""
 ROWS_MAX = 2000
+BLAMED_ON_A_REPORT = (DataError, IntegrityError, Refusal, ValueError, OverflowError)
+"""Tables that are missing or closed to us are nobody's fault who reports."""
 AGE_MAX = timedelta(seconds=DELAY_SECONDS_MAX)
 _KEYS = tuple(key_of(name) for name in ATTRIBUTES)
 
@@ -86,8 +87,8 @@ class Digest:
     def once(self) -> bool:
         """Bring a group of reports into the books; True when there may be more at once.
 
-        What only one report is to blame for costs that report: then they are taken one by one, and it is put aside into
-        `refused.log`. Raises SQLAlchemy's errors when the database is out of reach, and then everything stays where it was.
+        What only one report can be to blame for costs that report: they are taken one by one then, and it is put aside into
+        `refused.log`. Raises SQLAlchemy's other errors, and then everything stays where it was.
         """
         group = Group()
         try:
@@ -96,9 +97,7 @@ class Digest:
             self._files.sync()
         try:
             self._digest(group, 1 if self._singly else ROWS_MAX)
-        except OUT_OF_REACH:
-            raise
-        except UNRECORDABLE as error:
+        except BLAMED_ON_A_REPORT as error:
             many = len(group.lines)
             if many > 1:
                 log.warning("radius.reports_taken_apart", reports=many, error=type(error).__name__)
@@ -132,15 +131,16 @@ class Digest:
 
     def _refuse(self, group: Group, error: Exception) -> None:
         """Put a report aside, for somebody who can say what is wrong with it."""
-        log.error("radius.report_refused", error=type(error).__name__, kept_in=str(self._folder / REFUSED))
-        with (self._folder / REFUSED).open("ab") as file:
-            file.write(b"".join(line + b"\n" for line in group.lines))
-            file.flush()
-            os.fsync(file.fileno())
         with self._app.work(None) as uow:
             network.put_reports_away(uow, [row.id for row in group.rows])
             if group.block is not None:
                 self._files.made_use_of(uow, group.block)
+            self._folder.mkdir(mode=0o750, parents=True, exist_ok=True)
+            with (self._folder / REFUSED).open("ab") as file:
+                file.writelines(line + b"\n" for line in group.lines)
+                file.flush()
+                os.fsync(file.fileno())
+        log.error("radius.report_refused", error=type(error).__name__, kept_in=str(self._folder / REFUSED))
         if group.block is not None:
             self._files.go_on(group.block)
 

@@ -24,8 +24,7 @@ LATE = timedelta(days=35)
 """How long after its end a session is still recognised by a packet that was on its way; a delay is believed up to 30 days."""
 LOCK_CLASS, LOCK_BUCKETS = 1_685_419_873, 1024
 """PostgreSQL's advisory locks, one for each thousandth of all sessions: no unique constraint sees that one server begins
-what another has just ended in another partition, and a row that moves to another partition under a reader's hands is an error.
-`duka_account` takes the same."""
+what another has just ended in another partition, and a row that moves to another partition under a reader's hands is an error."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet
+from sqlalchemy import insert
 
 from cli import checks
-from core import outbox
+from core import heartbeats, outbox
 from core.db import vault
+from core.radius_tables import radius_report
 from core.tasks import SendMessage
 from sim.africastalking import AfricasTalking
 from sim.daraja import Daraja
@@ -280,6 +282,18 @@ def test_the_doctor_counts_parked_and_late_work(shop: Box) -> None:
     said = shop.fails("doctor")
     assert "1 due, the oldest for 10m" in found(said, "work")
     assert "1 given up on" in said
+
+
+def test_the_doctor_misses_a_collector_and_sees_reports_that_nobody_takes(shop: Box) -> None:
+    assert "none waits" in found(shop.fails("doctor"), "reports")
+    with shop.work(None) as uow:
+        earlier = uow.now - timedelta(minutes=10)
+        heartbeats.begin(uow.session, "collector here", earlier, 10)
+        uow.connection.execute(insert(radius_report).values(line="", heard_at=earlier))
+    said = shop.fails("doctor")
+    assert "has waited for 10m" in found(said, "reports")
+    assert "silent" in found(said, "collector here")
+    assert "collector" not in found(said, "clock process")
 
 
 def test_a_door_that_answers_and_one_that_does_not_are_told_apart(shop: Box) -> None:

@@ -81,22 +81,27 @@ def test_reports_count_once_however_often_a_collector_starts(shop: House, tmp_pa
     reports.insert_rows(shop.app.engine, said(shop, START, ago=9))
     for up in (100, 200, 300):
         reports.write(tmp_path, said(shop, INTERIM, up=up, ago=5))
-        for _ in range(2):
-            digest(shop, tmp_path).once()
+        readers = [digest(shop, tmp_path) for _ in range(2)]
+        for reader in readers:
+            reader.once()
+        assert [reader.digested for reader in readers] == [2 if up == 100 else 1, 0]
         assert (known(shop), charged(shop), waiting(shop)) == ({"a": (up, None)}, up, 0)
 
 
 def test_what_was_not_committed_waits_where_it_was(shop: House, tmp_path: Path) -> None:
     reports.insert_rows(shop.app.engine, said(shop, START, ago=9))
     reports.write(tmp_path, said(shop, INTERIM, up=700, ago=5))
+    reader = digest(shop, tmp_path)
     with shop.rows() as rows:
-        rows.execute(text("ALTER TABLE radius_log_file RENAME TO away"))
-    with pytest.raises(DBAPIError):
-        digest(shop, tmp_path).once()
+        rows.execute(text("ALTER TABLE usage_day RENAME TO away"))
+    for _ in range(3):
+        with pytest.raises(DBAPIError):
+            reader.once()
     assert (known(shop), waiting(shop)) == ({}, 1)
+    assert not (tmp_path / "reports" / "refused.log").exists()
     with shop.rows() as rows:
-        rows.execute(text("ALTER TABLE away RENAME TO radius_log_file"))
-    digest(shop, tmp_path).once()
+        rows.execute(text("ALTER TABLE away RENAME TO usage_day"))
+    reader.once()
     assert (known(shop), charged(shop), waiting(shop)) == ({"a": (700, None)}, 700, 0)
 
 

@@ -211,21 +211,15 @@ def fill(shop: Shop) -> None:
                 ],
             )
             checks = (("Expiration", str(int(later.timestamp()))), ("Cleartext-Password", MAC_PASSWORD))
-            for table, pairs in (
-                (radcheck, checks),
-                (radreply, (("Mikrotik-Rate-Limit", RATE), ("Acct-Interim-Interval", INTERIM))),
-            ):
-                connection.execute(
-                    insert(table),
+            replies = (("Mikrotik-Rate-Limit", RATE), ("Acct-Interim-Interval", INTERIM), ("Class", "duka:{}"))
+            for table, pairs in ((radcheck, checks), (radreply, replies)):
+                connection.execute(  # many rows per statement: on PostgreSQL each writes the cards of its names
+                    insert(table).returning(table.c.id),
                     [
-                        {"username": mac(n), "attribute": name, "op": ":=", "value": value}
+                        {"username": mac(n), "attribute": name, "op": ":=", "value": value.format(n + 1)}
                         for n in numbers for name, value in pairs
                     ],
                 )  # fmt: skip
-            connection.execute(
-                insert(radreply),
-                [{"username": mac(n), "attribute": "Class", "op": ":=", "value": f"duka:{n + 1}"} for n in numbers],
-            )
     with shop.app.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.execute(text("ANALYZE"))
 

@@ -192,7 +192,8 @@ usage_day = Table(
 that no screen ever sums `radacct`."""
 
 FUNCTIONS = Path(__file__).parent / "data" / "duka_authorize.sql"
-"""Functions that FreeRADIUS calls, on PostgreSQL only. A revision that changes them runs this file again."""
+"""Functions that FreeRADIUS calls, and the cards they read (decision 0015), on PostgreSQL only. A revision that changes them
+runs this file again."""
 
 
 @event.listens_for(Base.metadata, "after_create")

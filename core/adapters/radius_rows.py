@@ -279,13 +279,13 @@ def _write(connection: Connection, wanted: dict[str, UserRows]) -> None:
     for table, kind in ((radcheck, "checks"), (radreply, "replies")):
         for part in _parts(list(wanted)):
             connection.execute(delete(table).where(table.c.username.in_(part)))
-        new = [
-            {"username": name, "attribute": attribute, "op": op, "value": value}
-            for name, rows in wanted.items()
-            for attribute, op, value in getattr(rows, kind)
-        ]
-        if new:
-            connection.execute(insert(table), new)
+            new = [
+                {"username": name, "attribute": attribute, "op": op, "value": value}
+                for name in part
+                for attribute, op, value in getattr(wanted[name], kind)
+            ]
+            if new:  # RETURNING makes it one statement: after each, the database looks at all rows of its names (decision 0015)
+                connection.execute(insert(table).returning(table.c.id), new)
 
 
 def _parts(usernames: list[str]) -> Iterator[list[str]]:

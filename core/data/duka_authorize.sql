@@ -1,15 +1,7 @@
 -- What FreeRADIUS needs to decide about one Access-Request, in one visit (docs/radius-policy.md).
 --
--- It looks things up and does sums; it decides nothing: policy.d/duka_access does, in the order of the policy. Rows come
--- in the shape rlm_sql reads (id, name, attribute, value, op) and end in the reply list: reply attributes as they may be
--- sent, and values of ours (Duka-…, Cleartext-Password), which no packet can carry.
---
--- nas     source address of the packet
--- login   User-Name, already known to be a MAC or a login by its form
--- device  Calling-Station-Id, cleared of what is not printable ASCII
--- moment  when the packet came in, epoch seconds
---
--- No row at all: the router is not registered, and nobody is answered.
+-- What rows say is understood when they are written and kept as one card per name (decision 0015); here a card is read and
+-- compared with the moment. This file may be run again at any time; revision 0011 is the first that does.
 
 CREATE OR REPLACE FUNCTION duka_quoted(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     -- rlm_sql reads backslashes as escapes, and a value in quotes as something to take apart or to run
@@ -129,183 +121,211 @@ CREATE OR REPLACE FUNCTION duka_hours_left(hours text, zone text, moment bigint)
     END
 $$;
 
-CREATE OR REPLACE FUNCTION duka_authorize(nas_address text, login text, device text, moment bigint)
-RETURNS TABLE (id integer, username text, attribute text, value text, op text) LANGUAGE plpgsql STABLE AS $$
-    -- Written for speed: values are put together here, for a statement costs more than all of them.
-    #variable_conflict use_column
-    DECLARE
-        router record;
-        person record;
-        pair record;
-        key text;
-        password text;
-        expires text;
-        several text;
-        names text[];
-        words text[];
-        good boolean := true;
-        singles text := ' ';
-        own_timeout bigint;
-        interim bigint;
-        seconds_left bigint;
-        hours_left bigint;
-        sessions bigint;
+CREATE OR REPLACE FUNCTION duka_sent(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE WHEN value ~ '^[A-Za-z0-9]' AND strpos(value, '\') = 0 THEN value ELSE duka_quoted(value) END
+$$;
+
+-- ---- cards -----------------------------------------------------------------------------------------------------------------
+
+CREATE SCHEMA IF NOT EXISTS radius_card;
+
+CREATE TABLE IF NOT EXISTS radius_card.card (
+    username text PRIMARY KEY,
+    checked boolean NOT NULL DEFAULT false,  -- there are rows in radcheck
+    good boolean NOT NULL DEFAULT false,     -- all rows are understood, and stand once where they may stand once
+    expires bigint,                          -- Expiration, epoch seconds
+    password text NOT NULL DEFAULT '',       -- Cleartext-Password; this and the replies as rlm_sql reads them
+    several integer,                         -- Simultaneous-Use
+    own_timeout bigint,                      -- Session-Timeout
+    interim bigint,                          -- Acct-Interim-Interval
+    attributes text[] NOT NULL DEFAULT '{}', -- the other replies in order of their id, when all rows are good:
+    said text[] NOT NULL DEFAULT '{}',       -- their values
+    ops text[] NOT NULL DEFAULT '{}'         -- and how they are joined to a packet
+) WITH (fillfactor = 60);
+
+CREATE OR REPLACE FUNCTION duka_write_cards(names text[]) RETURNS void LANGUAGE plpgsql AS $$
+    -- Make the cards of these names say what their rows say. Who writes rows of the same name waits here for the other's
+    -- end, and only then looks at the rows, in a statement of its own: the last one has seen everything. (Where a
+    -- transaction does not see what others commit, the first statement is a serialization failure instead.)
     BEGIN
-        SELECT r.tenant_id, r.realm, r.mac_auth_password, r.demands_message_authenticator, r.language, r.service_code
-            INTO router FROM radius_nas r WHERE r.nasname = nas_address;
-        IF NOT FOUND THEN
+        IF cardinality(names) = 0 THEN
             RETURN;
         END IF;
-        key := CASE WHEN router.realm = '' THEN login ELSE login || '@' || router.realm END;
-        id := 1;
-        username := login;
-        op := ':=';
-        attribute := 'Duka-Voice';
-        value := router.language || ' ' || router.service_code;
-        RETURN NEXT;
-        IF NOT router.demands_message_authenticator THEN
-            attribute := 'Duka-Learns-Signature';
-            value := 'yes';
-            RETURN NEXT;
-        END IF;
-
-        SELECT array_agg(c.attribute), array_agg(c.value) INTO names, words FROM radcheck c WHERE c.username = key;
-        FOR i IN 1 .. coalesce(array_length(names, 1), 0) LOOP
-            IF names[i] = 'Expiration' AND expires IS NULL THEN
-                expires := words[i];
-                good := good AND length(expires) BETWEEN 1 AND 10 AND translate(expires, '0123456789', '') = '';
-            ELSIF names[i] = 'Cleartext-Password' AND password IS NULL THEN
-                password := words[i];
-                good := good AND duka_printable(password, 128);
-            ELSIF names[i] = 'Simultaneous-Use' AND several IS NULL THEN
-                several := words[i];
-                good := good AND several ~ '^0*[1-9][0-9]{0,2}$' AND length(several) <= 10;
-            ELSE
-                good := false;
-            END IF;
-        END LOOP;
-        IF login ~ '^[0-9A-F]{2}:' THEN
-            password := router.mac_auth_password;
-        END IF;
-        IF password <> '' THEN
-            attribute := 'Cleartext-Password';
-            value := CASE WHEN password ~ '^[A-Za-z0-9]' AND strpos(password, '\') = 0 THEN password ELSE duka_quoted(password) END;
-            RETURN NEXT;
-        END IF;
-
-        SELECT u.service, u.metered, u.language, u.hours, u.timezone, u.redirects, u.blocked,
-               CASE WHEN u.metered THEN (SELECT s.quota_bytes - s.used_bytes FROM subscription s
-                                         WHERE s.id = u.subscription_id AND s.tenant_id = router.tenant_id) END AS bytes_left
-            INTO person FROM radius_user u WHERE u.username = key;
-        IF NOT FOUND THEN
-            IF names IS NOT NULL THEN
-                attribute := 'Duka-Rows';
-                value := 'some';
-                RETURN NEXT;
-            END IF;
-            RETURN;
-        END IF;
-        IF person.language <> router.language THEN
-            attribute := 'Duka-Own-Language';
-            value := person.language;
-            RETURN NEXT;
-        END IF;
-        IF names IS NULL THEN
-            RETURN;
-        END IF;
-        attribute := 'Duka-Service';
-        value := person.service;
-        RETURN NEXT;
-
-        FOR pair IN SELECT r.id AS number, r.attribute AS name, r.value AS said FROM radreply r WHERE r.username = key ORDER BY r.id LOOP
-            IF NOT duka_value_understood(pair.name, pair.said) THEN
-                good := false;
-            ELSIF pair.name IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix') THEN
-                id := pair.number;
-                attribute := pair.name;
-                value := CASE WHEN pair.said ~ '^[A-Za-z0-9]' AND strpos(pair.said, '\') = 0 THEN pair.said ELSE duka_quoted(pair.said) END;
-                op := '+=';
-                RETURN NEXT;
-                op := ':=';
-            ELSIF strpos(singles, ' ' || pair.name || ' ') > 0 THEN
-                good := false;
-            ELSE
-                singles := singles || pair.name || ' ';
-                IF pair.name = 'Session-Timeout' THEN
-                    own_timeout := pair.said::bigint;
-                ELSE
-                    id := pair.number;
-                    attribute := pair.name;
-                    IF pair.name = 'Acct-Interim-Interval' THEN
-                        interim := greatest(pair.said::bigint, 60);
-                        value := interim;
-                    ELSE
-                        value := CASE WHEN pair.said ~ '^[A-Za-z0-9]' AND strpos(pair.said, '\') = 0 THEN pair.said ELSE duka_quoted(pair.said) END;
-                    END IF;
-                    RETURN NEXT;
-                END IF;
-            END IF;
-        END LOOP;
-        id := 1;
-        attribute := 'Duka-Rows';
-        IF expires IS NULL OR NOT good OR (person.hours <> '' AND NOT duka_hours_understood(person.hours, person.timezone)) THEN
-            value := 'bad';
-            RETURN NEXT;
-            RETURN;
-        END IF;
-        value := 'good';
-        RETURN NEXT;
-
-        IF person.blocked <> '' THEN
-            attribute := 'Duka-Blocked';
-            value := 'yes';
-            RETURN NEXT;
-        END IF;
-        IF person.metered THEN
-            attribute := 'Duka-Data';
-            value := CASE WHEN person.bytes_left > 0 THEN 'left' WHEN person.bytes_left <= 0 THEN 'used' ELSE 'unknown' END;
-            RETURN NEXT;
-            IF person.bytes_left > 0 THEN
-                IF person.bytes_left & 4294967295 = 0 THEN
-                    person.bytes_left := person.bytes_left - 1;
-                END IF;
-                attribute := 'Mikrotik-Total-Limit';
-                value := person.bytes_left & 4294967295;
-                RETURN NEXT;
-                attribute := 'Mikrotik-Total-Limit-Gigawords';
-                value := person.bytes_left >> 32;
-                RETURN NEXT;
-            END IF;
-        END IF;
-        IF person.hours <> '' THEN
-            hours_left := duka_hours_left(person.hours, person.timezone, moment);
-            IF hours_left = 0 THEN
-                attribute := 'Duka-Hours';
-                value := 'closed';
-                RETURN NEXT;
-            END IF;
-        END IF;
-        IF several IS NOT NULL THEN
-            SELECT count(*) INTO sessions FROM radacct a
-                JOIN radius_nas n ON n.nasname = host(a.nasipaddress) AND n.realm = router.realm
-                WHERE a.username = login AND a.acctstoptime IS NULL AND coalesce(a.callingstationid, '') <> device
-                AND coalesce(a.acctupdatetime, a.acctstarttime) >= to_timestamp(moment - 3 * coalesce(interim, 300));
-            IF sessions >= several::integer THEN
-                attribute := 'Duka-Sessions';
-                value := 'full';
-                RETURN NEXT;
-            END IF;
-        END IF;
-        IF person.redirects THEN
-            attribute := 'Duka-Redirects';
-            value := 'yes';
-            RETURN NEXT;
-        END IF;
-        seconds_left := expires::bigint - moment;
-        IF seconds_left > 0 THEN
-            attribute := 'Session-Timeout';
-            value := least(own_timeout, seconds_left, hours_left, 2147483647);
-            RETURN NEXT;
-        END IF;
+        INSERT INTO radius_card.card (username) SELECT DISTINCT name FROM unnest(names) AS name ORDER BY name
+            ON CONFLICT (username) DO UPDATE SET username = excluded.username WHERE false;  -- locks, and writes nothing
+        UPDATE radius_card.card AS k SET
+            checked = c.found, good = c.good AND r.good, password = duka_sent(coalesce(c.password, '')),
+            expires = CASE WHEN c.good THEN c.expires::bigint END, several = CASE WHEN c.good THEN c.several::integer END,
+            own_timeout = CASE WHEN r.good THEN r.own_timeout::bigint END,
+            interim = CASE WHEN r.good AND r.interim <> '' THEN greatest(r.interim::bigint, 60) END,
+            attributes = CASE WHEN r.good THEN coalesce(r.attributes, '{}') ELSE '{}' END,
+            said = CASE WHEN r.good THEN coalesce(r.said, '{}') ELSE '{}' END,
+            ops = CASE WHEN r.good THEN coalesce(r.ops, '{}') ELSE '{}' END
+        FROM (
+            SELECT name AS username FROM unnest(names) AS name
+        ) AS n
+        CROSS JOIN LATERAL (
+            SELECT count(*) > 0 AS found,
+                count(*) FILTER (WHERE attribute = 'Expiration') = 1
+                    AND count(*) FILTER (WHERE attribute = 'Cleartext-Password') <= 1
+                    AND count(*) FILTER (WHERE attribute = 'Simultaneous-Use') <= 1
+                    AND bool_and(CASE attribute
+                        WHEN 'Expiration' THEN length(value) BETWEEN 1 AND 10 AND translate(value, '0123456789', '') = ''
+                        WHEN 'Cleartext-Password' THEN duka_printable(value, 128)
+                        WHEN 'Simultaneous-Use' THEN value ~ '^0*[1-9][0-9]{0,2}$' AND length(value) <= 10
+                        ELSE false END) AS good,
+                min(value) FILTER (WHERE attribute = 'Expiration') AS expires,
+                min(value) FILTER (WHERE attribute = 'Cleartext-Password') AS password,
+                min(value) FILTER (WHERE attribute = 'Simultaneous-Use') AS several
+            FROM radcheck WHERE radcheck.username = n.username
+        ) AS c
+        CROSS JOIN LATERAL (
+            SELECT coalesce(bool_and(duka_value_understood(attribute, value)), true)
+                    AND count(*) FILTER (WHERE NOT many) = count(DISTINCT attribute) FILTER (WHERE NOT many) AS good,
+                min(value) FILTER (WHERE attribute = 'Session-Timeout') AS own_timeout,
+                min(value) FILTER (WHERE attribute = 'Acct-Interim-Interval') AS interim,
+                array_agg(attribute) FILTER (WHERE sent) AS attributes,
+                array_agg(
+                    CASE WHEN attribute = 'Acct-Interim-Interval' AND duka_value_understood(attribute, value)
+                        THEN greatest(value::bigint, 60)::text ELSE duka_sent(value) END
+                ) FILTER (WHERE sent) AS said,
+                array_agg(CASE WHEN many THEN '+=' ELSE ':=' END) FILTER (WHERE sent) AS ops
+            FROM (
+                SELECT id, attribute, value, attribute <> 'Session-Timeout' AS sent,
+                    attribute IN ('Mikrotik-Address-List', 'Framed-Route', 'Framed-IPv6-Prefix', 'Delegated-IPv6-Prefix') AS many
+                FROM radreply WHERE radreply.username = n.username ORDER BY id
+            ) AS reply
+        ) AS r
+        WHERE k.username = n.username;
+        DELETE FROM radius_card.card AS k WHERE k.username = ANY (names) AND NOT k.checked
+            AND NOT EXISTS (SELECT FROM radreply WHERE radreply.username = k.username);
     END
+$$;
+
+CREATE OR REPLACE FUNCTION duka_rows_written() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+    -- Whoever wrote them, and whatever else they may write.
+    BEGIN
+        IF TG_OP = 'INSERT' THEN
+            PERFORM duka_write_cards(ARRAY(SELECT DISTINCT username FROM fresh));
+        ELSIF TG_OP = 'DELETE' THEN
+            PERFORM duka_write_cards(ARRAY(SELECT DISTINCT username FROM gone));
+        ELSIF TG_OP = 'UPDATE' THEN
+            PERFORM duka_write_cards(ARRAY(SELECT username FROM fresh UNION SELECT username FROM gone));
+        ELSE
+            DELETE FROM radius_card.card;
+            PERFORM duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply));
+        END IF;
+        RETURN NULL;
+    END
+$$;
+
+DO $$
+    -- Triggers that fire for everybody, and look at these tables only, whatever the writer's search path.
+    DECLARE
+        written text;
+        event text;
+    BEGIN
+        EXECUTE 'ALTER FUNCTION duka_rows_written() SET search_path = ' || quote_ident(current_schema()) || ', pg_temp';
+        FOREACH written IN ARRAY ARRAY['radcheck', 'radreply'] LOOP
+            FOREACH event IN ARRAY ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] LOOP
+                EXECUTE 'CREATE OR REPLACE TRIGGER duka_' || lower(event) || ' AFTER ' || event || ' ON ' || written
+                    || CASE event
+                        WHEN 'INSERT' THEN ' REFERENCING NEW TABLE AS fresh'
+                        WHEN 'UPDATE' THEN ' REFERENCING OLD TABLE AS gone NEW TABLE AS fresh'
+                        WHEN 'DELETE' THEN ' REFERENCING OLD TABLE AS gone' ELSE '' END
+                    || ' EXECUTE FUNCTION duka_rows_written()';
+                EXECUTE 'ALTER TABLE ' || written || ' ENABLE ALWAYS TRIGGER duka_' || lower(event);
+            END LOOP;
+        END LOOP;
+    END
+$$;
+
+SELECT duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply));
+
+-- ---- the question --------------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION duka_sessions_elsewhere(login text, router_realm text, device text, heard_since bigint)
+RETURNS bigint LANGUAGE plpgsql STABLE AS $$
+    BEGIN
+        RETURN (
+            SELECT count(*) FROM radacct AS a
+            JOIN radius_nas AS n ON n.nasname = host(a.nasipaddress) AND n.realm = router_realm
+            WHERE a.username = login AND a.acctstoptime IS NULL AND coalesce(a.callingstationid, '') <> device
+                AND coalesce(a.acctupdatetime, a.acctstarttime) >= to_timestamp(heard_since)
+        );
+    END
+$$;
+
+DROP FUNCTION IF EXISTS duka_authorize(text, text, text, bigint);
+
+CREATE OR REPLACE FUNCTION duka_authorize(nas_address text, login text, asked text, device text, moment bigint)
+RETURNS TABLE (id integer, username text, attribute text, value text, op text) LANGUAGE sql STABLE AS $$
+    -- Rows in the shape rlm_sql reads (id, name, attribute, value, op). They end in the reply list: reply attributes as they
+    -- may be sent, and values of ours (Duka-…, Cleartext-Password), which no packet can carry. Duka-Card is in five words:
+    -- checks 9 to 17 of the policy (`open`, or the reason of the first that fails; `unknown` without rows in radcheck),
+    -- whether a walled network is offered (`walled`, `-`), the user's language (`-` without one), the router's, and the
+    -- code to dial. No row at all: the router is not registered, and nobody is answered.
+    --
+    -- nas_address  source address of the packet
+    -- login        User-Name, already known to be a MAC or a login by its form
+    -- asked        hotspot, ppp or dhcp
+    -- device       Calling-Station-Id, cleared of what is not printable ASCII
+    -- moment       when the packet came in, epoch seconds
+    --
+    -- A connection makes its plan once (deploy/freeradius/mods-enabled/sql), which is why this is one statement. OFFSET 0
+    -- keeps the parts apart, so that nothing is computed twice.
+    SELECT NULL::integer, NULL::text, unnest(a.attributes), unnest(a.said), unnest(a.ops) FROM (
+        SELECT
+            CASE WHEN f.password = '' THEN ARRAY['Duka-Card'] ELSE ARRAY['Duka-Card', 'Cleartext-Password'] END || f.attributes
+                || CASE WHEN f.state = 'open' THEN ARRAY['Session-Timeout'] END
+                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY['Mikrotik-Total-Limit', 'Mikrotik-Total-Limit-Gigawords'] END
+                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY['Duka-Learns-Signature'] END AS attributes,
+            ARRAY[
+                concat_ws(' ', f.state, CASE WHEN f.redirects THEN 'walled' ELSE '-' END, coalesce(f.language, '-'), f.router_language, f.service_code)
+            ] || CASE WHEN f.password <> '' THEN ARRAY[f.password] END || f.said
+                || CASE WHEN f.state = 'open' THEN ARRAY[least(f.own_timeout, f.expires - moment, f.hours_left, 2147483647)::text] END
+                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY[(f.sayable & 4294967295)::text, (f.sayable >> 32)::text] END
+                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY['yes'] END AS said,
+            CASE WHEN f.password = '' THEN ARRAY[':='] ELSE ARRAY[':=', ':='] END || f.ops
+                || CASE WHEN f.state = 'open' THEN ARRAY[':='] END
+                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY[':=', ':='] END
+                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY[':='] END AS ops
+        FROM (
+            SELECT h.*, CASE
+                WHEN h.checked IS NOT TRUE THEN 'unknown'
+                WHEN h.service IS NULL THEN 'not_paid'
+                WHEN NOT CASE h.service
+                    WHEN 'mac' THEN asked <> 'ppp' WHEN 'ppp' THEN asked = 'ppp' WHEN 'code' THEN asked = 'hotspot' ELSE false
+                    END THEN 'wrong_service'
+                WHEN NOT h.good OR h.hours_left < 0 THEN 'bad_rows'
+                WHEN h.blocked <> '' THEN 'suspended'
+                WHEN h.expires <= moment THEN 'expired'
+                WHEN h.metered AND h.bytes_left IS NULL THEN 'quota_unknown'
+                WHEN h.metered AND h.bytes_left <= 0 THEN 'data_used_up'
+                WHEN h.hours_left = 0 THEN 'outside_hours'
+                WHEN h.several IS NOT NULL
+                    AND h.several <= duka_sessions_elsewhere(login, h.realm, device, moment - 3 * coalesce(h.interim, 300))
+                    THEN 'too_many_sessions'
+                ELSE 'open' END AS state,
+                h.bytes_left - CASE WHEN h.bytes_left & 4294967295 = 0 THEN 1 ELSE 0 END AS sayable
+            FROM (
+                SELECT n.realm, n.language AS router_language, n.service_code, n.demands_message_authenticator,
+                    CASE WHEN substr(login, 3, 1) = ':' THEN duka_sent(n.mac_auth_password) ELSE coalesce(c.password, '') END AS password,
+                    c.checked, c.good, c.expires, c.several, c.own_timeout, c.interim, c.attributes, c.said, c.ops,
+                    u.service, u.metered, u.language, u.redirects, u.blocked,
+                    CASE WHEN u.hours <> '' THEN
+                        CASE WHEN duka_hours_understood(u.hours, u.timezone) THEN duka_hours_left(u.hours, u.timezone, moment) ELSE -1 END
+                    END AS hours_left,
+                    s.quota_bytes - s.used_bytes AS bytes_left
+                FROM radius_nas AS n
+                LEFT JOIN radius_card.card AS c ON c.username = CASE WHEN n.realm = '' THEN login ELSE login || '@' || n.realm END
+                LEFT JOIN radius_user AS u ON u.username = CASE WHEN n.realm = '' THEN login ELSE login || '@' || n.realm END
+                LEFT JOIN subscription AS s ON u.metered AND s.id = u.subscription_id AND s.tenant_id = n.tenant_id
+                WHERE n.nasname = nas_address
+                OFFSET 0
+            ) AS h
+            OFFSET 0
+        ) AS f
+        OFFSET 0
+    ) AS a
 $$;

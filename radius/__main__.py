@@ -14,6 +14,8 @@ from core.config import ConfigError
 from radius.server import RadiusServer
 
 GARBAGE_THRESHOLD = 50_000
+SWITCH_SECONDS = 0.0002
+"""How long a thread may keep another one waiting that could send off an answer, or the next statement to the database."""
 
 
 def main() -> int:
@@ -44,6 +46,7 @@ def main() -> int:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 20)
+    sys.setswitchinterval(SWITCH_SECONDS)
     stop.wait()
     server.stop()
     app.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from pyrad import packet as wire
 from sqlalchemy import event, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from radius.accounting import Accounting
 from radius.batch import Answer, Question
@@ -102,6 +104,62 @@ def test_a_hundred_reports_cost_as_few_statements_as_two(house: House) -> None:
     assert max(costs) <= 20
     assert house.used_bytes(subscription) == 1020
     assert len(house.sessions()) == 102
+
+
+def begun(house: House, accounting: Accounting, raws: list[bytes]) -> Iterator[Answer]:
+    """The batch is read; it is recorded when the answers are gone through."""
+    client = next(client for address, client in house.server._clients.current().items() if address == "127.0.0.1")
+    return accounting.answer([Question(decode(raw), client, ("127.0.0.1", 1000)) for raw in raws])
+
+
+def test_batches_are_recorded_in_the_order_in_which_they_were_read(house: House) -> None:
+    """A second hand may have read the next batch long before the first one is recorded."""
+    accounting = Accounting(house.app)
+    first = begun(house, accounting, [report(7, "Start")])
+    told: list[Answer] = []
+    second = threading.Thread(target=lambda: told.extend(begun(house, accounting, [report(7, "Stop", total=5)])))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive()
+    assert house.sessions() == []
+    assert [answer.kind for answer in first] == ["accounted"]
+    second.join(10)
+    assert [answer.kind for answer in told] == ["accounted"]
+    assert house.session().acctoutputoctets == 5
+
+
+def test_a_batch_that_cannot_be_recorded_lets_the_next_one_pass(house: House) -> None:
+    accounting = Accounting(house.app)
+    refused = begun(house, accounting, [report(8, "Start")])
+    with house.without_database(), pytest.raises(SQLAlchemyError):
+        list(refused)
+    assert [answer.kind for answer in begun(house, accounting, [report(9, "Start")])] == ["accounted"]
+
+
+def test_a_session_that_somebody_ends_between_looking_and_writing_is_looked_at_again(house: House) -> None:
+    """The clock ends silent sessions, and takes no locks for it. SQLite has one writer: there nobody comes in between."""
+    subscription = house.pay(quota_bytes=10**12)
+    klass = f"duka:{subscription}"
+    deliver(house, [report(5, "Start", klass=klass)])
+    house.pass_seconds(300)
+    ended = []
+
+    def end_it(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
+        if "acctupdatetime = v.heard" in statement and not ended:
+            ended.append(statement)
+            with house.app.engine.connect() as other, other.begin():
+                other.execute(text("UPDATE radacct SET acctstoptime = acctupdatetime, acctterminatecause = 'Stale'"))
+
+    event.listen(house.app.engine, "before_cursor_execute", end_it)
+    try:
+        answers = deliver(house, [report(5, "Interim-Update", total=700, klass=klass)])
+    finally:
+        event.remove(house.app.engine, "before_cursor_execute", end_it)
+    assert [answer.kind for answer in answers] == ["accounted"]
+    assert len(ended) == (house.app.engine.dialect.name == "postgresql")
+    assert house.session().acctstoptime is None
+    assert house.session().acctoutputoctets == 700
+    assert house.used_bytes(subscription) == 700
 
 
 def test_one_report_that_cannot_be_recorded_does_not_lose_the_others(poisoned: House) -> None:

@@ -99,14 +99,12 @@ def ask_function(shop: Shop, user: str = DEVICE) -> int | str:
     """
     with shop.app.engine.connect() as connection:
         found = connection.execute(
-            text("SELECT attribute, value FROM duka_authorize(:router, :user, :user, :moment)"),
-            {"router": ROUTER, "user": user, "moment": int(shop.clock.now().timestamp())},
+            text("SELECT attribute, value FROM duka_authorize(:router, :user, :asked, :user, :moment)"),
+            {"router": ROUTER, "user": user, "asked": HOTSPOT, "moment": int(shop.clock.now().timestamp())},
         )
         said = {row.attribute: row.value for row in found}
-    assert said["Duka-Rows"] == "good"
-    if "Session-Timeout" not in said:
-        return "expired"
-    return "outside_hours" if said.get("Duka-Hours") == "closed" else int(said["Session-Timeout"])
+    verdict = said["Duka-Card"].split()[0]
+    return int(said["Session-Timeout"]) if verdict == "open" else verdict
 
 
 def with_router(shop: Shop) -> None:

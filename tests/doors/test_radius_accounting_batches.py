@@ -142,7 +142,7 @@ def test_a_session_that_somebody_ends_between_looking_and_writing_is_looked_at_a
     klass = f"duka:{subscription}"
     deliver(house, [report(5, "Start", klass=klass)])
     house.pass_seconds(300)
-    ended = []
+    ended: list[str] = []
 
     def end_it(connection: Any, _cursor: Any, statement: str, *_more: Any) -> None:
         if "acctupdatetime = v.heard" in statement and not ended:

@@ -67,10 +67,10 @@ def test_without_the_database_nobody_is_answered_and_accounting_is_kept_and_writ
             == "Accounting-Response"
         )
     assert ask(server, report("Start", "80000002"), kind="acct") == "Accounting-Response"
-    begun = time.monotonic()
+    begun, told = time.monotonic(), time.time()
     assert ask(server, report("Stop", "80000001", 3000, 300), kind="acct") == "Accounting-Response"
     assert time.monotonic() - begun < ROUTER_PATIENCE_SECONDS
-    heard = time.time()
+    answered = time.time()
     postgres.start()
     within(RETURN_SECONDS_MAX, lambda: ask(server, login(), seconds=0.5) == "Access-Accept")
     within(
@@ -78,7 +78,9 @@ def test_without_the_database_nobody_is_answered_and_accounting_is_kept_and_writ
         lambda: totals(house) == {"80000001": (3000, True), "80000002": (0, False)},
     )
     [first, _second] = house.sessions()
-    assert abs(first.acctstoptime.timestamp() - heard) < 5, "it ended when the router said so, not when it was written"
+    assert int(told) <= first.acctstoptime.timestamp() <= answered, (
+        "it ended when the router said so, not when it was booked"
+    )
     assert first.framedipaddress is not None and str(first.callingstationid) == MAC
     assert house.log()[0] == "Access-Accept"
     assert not [line for line in house.log() if "Reject" in line]

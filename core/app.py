@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
@@ -27,6 +28,7 @@ from core import (
     vouchers,
 )
 from core.adapters.doorbell import Doorbell
+from core.blueprint import Installation
 from core.clock import Clock, SystemClock
 from core.config import Settings, load
 from core.db import Base, make_engine, vault
@@ -57,6 +59,12 @@ class App:
     connections: Connections | None = None
     worlds: dict[int, tuple[int, World]] = field(default_factory=dict)
 
+    @cached_property
+    def installation(self) -> Installation:
+        """Where routers and phones reach us, as configured."""
+        radius = self.settings.radius
+        return Installation(self.settings.public_url.rstrip("/"), radius.host, radius.auth_port, radius.acct_port)
+
     @contextmanager
     def work(self, tenant_id: int | None, actor: Actor = SYSTEM, *, forgettable: bool = False) -> Iterator[UnitOfWork]:
         """One visit, one transaction: commits when the block ends, rolls back when it raises; then rings the bell.
@@ -67,7 +75,7 @@ class App:
         with self.sessions() as session:
             bind_tenant(session, tenant_id)
             with session.begin():
-                uow = UnitOfWork(session, tenant_id, actor, self.clock.now())
+                uow = UnitOfWork(session, tenant_id, actor, self.clock.now(), installation=self.installation)
                 connection = uow.connection  # on SQLite this takes the write lock before anything is read
                 if forgettable and connection.dialect.name == "postgresql":
                     connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
@@ -85,7 +93,7 @@ class App:
         with self.sessions() as session:
             bind_tenant(session, tenant_id)
             session.connection(execution_options=LOOKING[self.engine.dialect.name])
-            yield UnitOfWork(session, tenant_id, actor, self.clock.now())
+            yield UnitOfWork(session, tenant_id, actor, self.clock.now(), installation=self.installation)
 
     def known_world(self, uow: UnitOfWork) -> World | None:
         """The outside of this visit's tenant, if it was built from the settings as they are."""

@@ -26,10 +26,14 @@ class Installation:
     `portal_url` without a slash at its end. `radius_host` may be a name or an address.
     """
 
-    portal_url: str = "http://127.0.0.1:8081"
-    radius_host: str = "127.0.0.1"
-    auth_port: int = 1812
-    acct_port: int = 1813
+    portal_url: str
+    radius_host: str
+    auth_port: int
+    acct_port: int
+
+
+NOWHERE = Installation("", "", 0, 0)
+"""For visits that have nothing to do with where we are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +91,15 @@ class Lan:
 class Lines:
     """PPPoE: the router's address on all lines, and where lines get theirs. Pools as `first-last`.
 
-    `expired` and `suspended` are the pools RADIUS names for who has not paid or is blocked.
+    The last three are for who may only go where one can pay: RADIUS names them `duka-expired`, `duka-suspended` and
+    `duka-topup`, as pools and as address lists.
     """
 
     local_address: str
     pool: str
-    expired_pool: str = ""
-    suspended_pool: str = ""
+    expired_pool: str
+    suspended_pool: str
+    topup_pool: str
     service_name: str = "duka"
 
 
@@ -163,10 +169,15 @@ class Blueprint:
     lan: Lan | None = None
     ssid: str = ""
     lines: Lines | None = None
+    pages: str = ""
+    """Directory of our login page on the router, without the `flash/` some boards need; empty: not ours."""
     garden: tuple[Opening, ...] = ()
     dns_servers: tuple[str, ...] = ()
     ntp_servers: tuple[str, ...] = ()
     log: bool = True
+    shop: str = ""
+    """What the ISP is called, for its customers."""
+    language: str = "en"
 
     @property
     def login_url(self) -> str:

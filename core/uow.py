@@ -29,7 +29,7 @@ from sqlalchemy.sql import visitors
 
 from core import outbox
 from core.audit import AuditEntry
-from core.blueprint import Installation
+from core.blueprint import NOWHERE, Installation
 from core.db import Base, TenantOwned
 from core.roles import Actor
 from core.tasks import Task
@@ -59,7 +59,7 @@ class UnitOfWork:
     actor: Actor
     now: datetime
     promised_now: bool = False
-    installation: Installation = Installation()
+    installation: Installation = NOWHERE
     """Where routers and phones reach us."""
 
     @property

@@ -8,10 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum, IntEnum
 
-TAG_PREFIX = "duka:"
-SECRETS = frozenset(
-    {"secret", "mac-auth-password", "radius-password", "password", "private-key", "preshared-key", "ipsec-secret"}
-)
+COMMENT = "comment"
+TAG_IN = {
+    "/interface/wireless/security-profiles": "name",
+    "/ip/dhcp-server/option": "name",
+    "/ip/hotspot": "name",
+    "/ip/hotspot/profile": "name",
+    "/ip/pool": "name",
+    "/ppp/profile": "name",
+    "/system/logging": "prefix",
+    "/user/group": "name",
+}
+"""Menus without comments, in some version at least: there our tag stands in the name, or in what comes nearest to one."""
+
+SECRETS = frozenset({"secret", "mac-auth-password", "radius-password", "password", "private-key", "ipsec-secret"})
 """Never shown; routers hide them from API users without the `sensitive` policy."""
 
 
@@ -25,7 +35,8 @@ class Stage(IntEnum):
     ACCESS = 3
     """RADIUS, profiles, servers."""
     GARDEN = 4
-    NAT = 5
+    FIREWALL = 5
+    """NAT, and what those who have not paid may reach."""
     RISKY = 6
     """Input firewall, API service and account, tunnel: may cut the connection they are made through."""
 
@@ -34,13 +45,11 @@ class Kind(Enum):
     """How an object is found on the router."""
 
     ROW = "row"
-    """A row with our tag in its comment. The only kind that is added and removed."""
+    """A row with our tag. The only kind that is added and removed."""
     SETTING = "setting"
     """A menu that is one set of values. Only the values named are changed."""
     NAMED = "named"
     """A row that is there already and is found by `find`; only the values named are changed."""
-    UNTAGGED = "untagged"
-    """A row of ours in a menu without comments, found by `find` (a name of ours). Added when missing, never removed."""
 
 
 Words = tuple[tuple[str, str], ...]
@@ -49,11 +58,11 @@ Words = tuple[tuple[str, str], ...]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """One thing that should be so. `key` names it among ours; for rows it is what stands behind `duka:`.
+    """One thing that should be so. `key` names it among ours; a row carries it in its tag.
 
-    `first`: among the rows of its menu those of ours stand before all others, in the order of the list (firewall, RADIUS).
-    `once`: names among `values` that are sent when the row is made and not compared later (a password nobody can read back).
-    `unique`: a name among `values` that only one row may carry; a row of the owner's with the same value is a collision.
+    `values` without the tag. `first`: in its menu our rows stand before all others, in the order of the list (firewall,
+    RADIUS). `once`: names that are sent when the row is made and not compared later. `unique`: a name among `values` that only
+    one row may carry: a row of the owner's with the same value that says all we want serves as well, another is a collision.
     """
 
     menu: str
@@ -67,6 +76,23 @@ class Wanted:
     unique: str = ""
 
     @property
-    def tag(self) -> str:
-        """The comment that makes a row ours."""
-        return f"{TAG_PREFIX}{self.key}"
+    def tag(self) -> tuple[str, str]:
+        """The property that makes a row ours, and its value: `comment` `duka:radius`, `name` `duka-hotspot`."""
+        return tag_of(self.menu, self.key)
+
+    @property
+    def sent(self) -> Words:
+        """What `add` is given: a row's tag included."""
+        return (*self.values, self.tag) if self.kind is Kind.ROW else self.values
+
+
+def tag_of(menu: str, key: str) -> tuple[str, str]:
+    """See `Wanted.tag`."""
+    place = TAG_IN.get(menu, COMMENT)
+    return (place, f"duka:{key}" if place == COMMENT else f"duka-{key}")
+
+
+def is_ours(menu: str, row: dict[str, str]) -> bool:
+    """Whether a row carries a tag of ours, whichever."""
+    place = TAG_IN.get(menu, COMMENT)
+    return row.get(place, "").startswith("duka:" if place == COMMENT else "duka-")

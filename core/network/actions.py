@@ -29,7 +29,7 @@ from core.texts import one_line
 from core.uow import OWN_TENANT, UnitOfWork
 
 WAITING_WINDOW = timedelta(minutes=10)
-SECRET_BYTES = 18
+SECRET_BYTES, PUBLIC_KEY_BYTES = 18, 16
 UP_NOTED_EVERY = timedelta(seconds=5)
 """A busy router answers many times a second; its row is not written each time."""
 
@@ -66,6 +66,7 @@ def add_router(
             password=password, hotspot_server=hotspot_server, nas_address=address, coa_port=coa_port, added_at=uow.now,
             radius_secret=radius_secret or secrets.token_urlsafe(SECRET_BYTES),
             mac_auth_password=mac_auth_password or secrets.token_urlsafe(SECRET_BYTES),
+            public_key=secrets.token_hex(PUBLIC_KEY_BYTES),
         )
     )  # fmt: skip
     uow.session.execute(

@@ -10,7 +10,9 @@ import urllib.request
 
 from sim.routeros.checks import CATEGORY_BAD_VALUE, CATEGORY_MISSING, Trap
 from sim.routeros.commands import Emit, Executor, Request
+from sim.routeros.files import Files
 from sim.routeros.machine import Machine
+from sim.routeros.shapes import FORBIDDEN
 
 FETCH_SECONDS_MAX = 10.0
 FETCH_BYTES_MAX = 1 << 20
@@ -20,12 +22,14 @@ CONTENTS_SHOWN_MAX = 60_000
 class Fetcher:
     """Registers the command; fetched files appear in `/file`."""
 
-    def __init__(self, machine: Machine, executor: Executor) -> None:
+    def __init__(self, machine: Machine, executor: Executor, files: Files) -> None:
         self._machine = machine
-        self._executor = executor
+        self._files = files
         executor.register("/tool/fetch", "", self._fetch, slow=True)
 
     def _fetch(self, request: Request, emit: Emit) -> dict[str, str]:
+        if not self._machine.allows("fetch"):
+            raise Trap(FORBIDDEN)
         given = request.arguments
         url = given.get("url")
         if not url:
@@ -39,7 +43,7 @@ class Fetcher:
         body = _download(url, given.get("http-method", "get").upper(), given.get("http-data"))
         if to_file:
             path = given.get("dst-path") or urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1] or "index.html"
-            self._store(path, body)
+            self._files.write(path, body)
         row = {
             "status": "finished",
             "downloaded": str(-(-len(body) // 1024)),
@@ -50,21 +54,6 @@ class Fetcher:
             row["data"] = body[:CONTENTS_SHOWN_MAX].decode("utf-8", "replace")
         emit({**row, ".section": "0"})
         return {}
-
-    def _store(self, path: str, body: bytes) -> None:
-        name = path.lstrip("/")
-        ending = f".{name.rsplit('.', 1)[-1]} file" if "." in name else "file"
-        stamp = self._machine.shown_time().strftime("%Y-%m-%d %H:%M:%S")
-        values = {"name": name, "type": ending, "size": str(len(body)), "last-modified": stamp}
-        if len(body) <= CONTENTS_SHOWN_MAX:
-            values["contents"] = body.decode("utf-8", "replace")
-        with self._machine.lock:
-            table = self._machine.tables["/file"]
-            number = table.find("name", name)
-            if number is None:
-                table.add(values)
-            else:
-                table.change(number, {"contents": "", **values})
 
 
 def _download(url: str, method: str, data: str | None) -> bytes:

@@ -6,8 +6,9 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sim.routeros import factory, set_ups
+from sim.routeros import factory, interfaces, pages, set_ups, soundness
 from sim.routeros.accounting import Reporter, radius_servers
+from sim.routeros.board import BOARD_DEFAULT, device_mode_values
 from sim.routeros.clock import Clock, ManualClock, RealClock
 from sim.routeros.commands import Executor, Request
 from sim.routeros.connection import Service
@@ -15,14 +16,17 @@ from sim.routeros.devices import Device
 from sim.routeros.dhcp import DhcpClient, DhcpServer
 from sim.routeros.faults import Faults
 from sim.routeros.fetch import Fetcher
+from sim.routeros.files import Files
 from sim.routeros.hotspot import Hotspot
 from sim.routeros.hotspot_menus import HotspotMenus
 from sim.routeros.incoming import Incoming
+from sim.routeros.interfaces import Interfaces
 from sim.routeros.machine import Machine
 from sim.routeros.ppp import PppServer
 from sim.routeros.ppp_clients import PppoeClient
 from sim.routeros.ppp_menus import PppMenus
 from sim.routeros.radius import RadiusClient
+from sim.routeros.schema import schema_for
 from sim.routeros.server import ApiServer
 from sim.routeros.system_menus import SystemMenus
 
@@ -50,27 +54,31 @@ class VirtualRouter:
         api_port: int = 0,
         api_ssl_port: int = 0,
         coa_port: int = 0,
+        board: str = BOARD_DEFAULT,
+        device_mode: str = "advanced",
     ) -> None:
         self.host = host
         self.username = username
         self._password = password
         self.clock: Clock = clock or RealClock()
-        self.machine = Machine(identity, version, self.clock)
+        self.machine = Machine(identity, schema_for(version, board), self.clock, device_mode)
         self._client = RadiusClient(self.machine, lambda: radius_servers(self.machine, host))
         self._reporter = Reporter(self.machine, self._client)
         self.hotspot = Hotspot(self.machine, self._client, self._reporter, host, self.settle)
         self.ppp = PppServer(self.machine, self._client, self._reporter, host, self.settle)
         self.dhcp = DhcpServer(self.machine, self._client, self._reporter, host, self.settle)
         self.executor = Executor(self.machine)
+        self.files = Files(self.machine, self.executor)
+        self._interfaces = Interfaces(self.machine)
         self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
         self._incoming = Incoming(self.machine, [self.hotspot.roster, self.ppp.roster], self.faults, host, coa_port)
         HotspotMenus(self.machine, self.executor, self.hotspot)
         PppMenus(self.machine, self.executor, self.ppp)
         self.dhcp.attach(self.executor)
-        Fetcher(self.machine, self.executor)
+        Fetcher(self.machine, self.executor, self.files)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
-        self.executor.after_write += [self._mirror, self.hotspot.configuration_changed]
-        factory.furnish(self.machine)
+        self.executor.after_write += [self._wrote, self.hotspot.configuration_changed]
+        self._furnish(factory.furnish)
         factory.add_account(self.machine, username, password)
         service = Service(self.machine, self.executor, self, self.faults)
         self._api = ApiServer(service, host, api_port, api_ssl_port)
@@ -195,11 +203,10 @@ class VirtualRouter:
 
     def set_device_mode(self, mode: str) -> None:
         """Somebody pressed the button: `home` and `basic` forbid hotspots (reference routeros.md §3.1)."""
-        allowed = "true" if mode in ("advanced", "enterprise") else "false"
         with self.machine.lock:
             table, number = self.machine.tables.single("/system/device-mode")
-            features = {"hotspot": allowed, "scheduler": "false" if mode == "home" else "true"}
-            table.change(number, {"mode": mode, **features})
+            table.change(number, device_mode_values(mode))
+            self.machine.device_mode = mode
             self.hotspot.configuration_changed("/system/device-mode")
         self.settle()
 
@@ -267,6 +274,7 @@ class VirtualRouter:
             self.machine.tables["/log"].clear()
             for table in self.machine.tables.existing():
                 table.renumber()
+            self.files.boot()
             self._reporter.boot(on=True)
             self.hotspot.power_on()
             self.ppp.power_on()
@@ -332,24 +340,48 @@ class VirtualRouter:
             self._api.open()
 
     def _forget_everything(self, keep_api_users: bool) -> None:
+        users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
+        self._begin_anew(factory.furnish, users if keep_api_users else [])
+
+    def reset(self, *, no_defaults: bool) -> None:
+        """Hold the button: everything is forgotten, and the box comes up empty or with the vendor's own set-up.
+
+        Afterwards only `admin` without a password may log in.
+        """
+
+        def set_up(machine: Machine) -> None:
+            factory.bare(machine)
+            if not no_defaults:
+                factory.default_configuration(machine)
+
+        self._begin_anew(set_up, [])
+        self._api.cut_connections()
+        self.settle()
+
+    def _begin_anew(self, set_up: Callable[[Machine], None], users: list[dict[str, str]]) -> None:
         with self.machine.lock:
-            self.hotspot.power_off()
-            self.ppp.power_off()
-            self.dhcp.power_off()
+            for service in (self.hotspot, self.ppp, self.dhcp):
+                service.power_off()
             self.hotspot.cookies.clear()
             self._client.forget()
-            users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
             self.machine.tables.forget()
-            factory.furnish(self.machine)
+            self.files.forget()
+            self._interfaces.forget()
+            self._furnish(set_up)
             self._system.attach_live_values()
-            if keep_api_users:
-                for values in users:
-                    factory.add_account(self.machine, values["name"], values.get("password", ""))
-            else:
-                factory.add_account(self.machine, "admin", "")
-            self.hotspot.power_on()
-            self.ppp.power_on()
-            self.dhcp.power_on()
+            for values in users or [{"name": "admin", "password": ""}]:
+                factory.add_account(self.machine, values["name"], values.get("password", ""))
+            for service in (self.hotspot, self.ppp, self.dhcp):
+                service.power_on()
 
-    def _mirror(self, menu: str) -> None:
-        factory.mirror_interfaces(self.machine, menu)
+    def _furnish(self, set_up: Callable[[Machine], None]) -> None:
+        set_up(self.machine)
+        for menu in interfaces.KINDS:
+            self._interfaces.wrote(menu)
+        for page, text in pages.FACTORY.items():
+            self.files.write(f"{self.machine.board.file_path('hotspot')}/{page}", text.encode())
+        soundness.weigh(self.machine, interfaces.ALL)
+
+    def _wrote(self, menu: str) -> None:
+        self._interfaces.wrote(menu)
+        soundness.weigh(self.machine, menu)

@@ -17,8 +17,6 @@ from sim.routeros.radius import RadiusClient
 from sim.routeros.values import format_duration, format_seconds, parse_duration_ms
 
 REBOOT_DELAY_SECONDS = 0.05
-MEMORY_BYTES = 268_435_456
-DISK_BYTES = 134_217_728
 
 
 class SystemMenus:
@@ -62,16 +60,16 @@ class SystemMenus:
             "uptime": format_seconds(machine.seconds() - machine.booted_at_seconds),
             "version": f"{machine.version} (stable)",
             "build-time": "2026-01-15 09:00:00",
-            "free-memory": str(MEMORY_BYTES // 2),
-            "total-memory": str(MEMORY_BYTES),
-            "cpu": "ARM",
+            "free-memory": str(machine.board.memory_bytes // 2),
+            "total-memory": str(machine.board.memory_bytes),
+            "cpu": machine.board.architecture.upper(),
             "cpu-count": "4",
             "cpu-frequency": "716",
             "cpu-load": "3",
-            "free-hdd-space": str(DISK_BYTES // 2),
-            "total-hdd-space": str(DISK_BYTES),
-            "architecture-name": "arm",
-            "board-name": "hAP ac^2",
+            "free-hdd-space": str(machine.board.disk_bytes // 2),
+            "total-hdd-space": str(machine.board.disk_bytes),
+            "architecture-name": machine.board.architecture,
+            "board-name": machine.board.name,
             "platform": "MikroTik",
         }
 

@@ -60,7 +60,9 @@ def services(router: VirtualRouter) -> list[str]:
 def test_lines_are_set_up_where_there_are_any(router: VirtualRouter, desk: RadiusDesk, set_up: SetUp) -> None:
     router.run("/ip/pool/add", name="lines", ranges="10.30.0.2-10.30.0.9")
     router.run("/interface/pppoe-server/server/add", interface="ether5", service_name="internet", disabled="no")
-    router.run("/ip/dhcp-server/add", name="flats", interface="ether4", address_pool="lines", use_radius="yes")
+    router.run(
+        "/ip/dhcp-server/add", name="flats", interface="ether4", address_pool="lines", use_radius="yes", disabled="no"
+    )
     told = set_up()
     assert "/ppp/aaa: use-radius no → yes" in told
     assert not any(MAC_PASSWORD in sentence for sentence in told)

@@ -21,8 +21,10 @@ from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal, probe_all
 from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
 from core.network.inquiries import Answer, answers_to, users_of
+from core.network.install import BadLifetime, Box, Invitation, came_home, claim, invitation, invite
 from core.network.models import Router, Sighting
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
+from core.network.places import Place, place_called, router_with_key
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
 from core.network.running import ANEW, HIDDEN, LIVE, NOTHING_NEW, Terms, misfits, terms_of
 from core.network.sessions import AccountingEvent, Traffic
@@ -49,7 +51,10 @@ __all__ = [
     "AccessPlan",
     "AccountingEvent",
     "Answer",
+    "BadLifetime",
+    "Box",
     "Entitlement",
+    "Invitation",
     "Knock",
     "LogLine",
     "LoginPlan",
@@ -57,6 +62,7 @@ __all__ = [
     "NoSuchRouter",
     "Open",
     "OpenSession",
+    "Place",
     "RadiusUser",
     "Router",
     "RouterExists",
@@ -73,7 +79,9 @@ __all__ = [
     "all_routers",
     "answers_to",
     "away",
+    "came_home",
     "change_settings",
+    "claim",
     "close_silent",
     "desired",
     "desired_access",
@@ -83,6 +91,8 @@ __all__ = [
     "forget_sessions",
     "forget_sightings",
     "heal",
+    "invitation",
+    "invite",
     "knocked",
     "let_in",
     "log_logins",
@@ -92,6 +102,7 @@ __all__ = [
     "nas_clients",
     "online_devices",
     "open_sessions",
+    "place_called",
     "prepare_months",
     "probe_all",
     "remember_message_authenticator",
@@ -99,6 +110,7 @@ __all__ = [
     "router",
     "router_down",
     "router_up",
+    "router_with_key",
     "routers",
     "seen",
     "session_plan",

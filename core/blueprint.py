@@ -24,12 +24,16 @@ class Installation:
     """Where this installation is reached by routers and phones, from the configuration.
 
     `portal_url` without a slash at its end. `radius_host` may be a name or an address.
+    `tunnel_host` is where tunnels lead to from outside (empty: none are offered); all of them end in `tunnel_subnet`.
     """
 
     portal_url: str
     radius_host: str
     auth_port: int
     acct_port: int
+    tunnel_host: str = ""
+    tunnel_port: int = 51820
+    tunnel_subnet: str = "10.77.0.0/16"
 
 
 NOWHERE = Installation("", "", 0, 0)
@@ -120,11 +124,12 @@ class WireGuard:
 
     address: str
     private_key: str = field(repr=False)
+    """Empty: the router made its own."""
     peer_public_key: str
     endpoint_host: str
     endpoint_port: int
     server_network: str
-    """What is behind the tunnel: our server's address there with `/32`, or a network."""
+    """Our server's address inside, with `/32`."""
     interface: str = "duka-wg"
     listen_port: int = 13231
     keepalive_seconds: int = 25

@@ -13,6 +13,7 @@ from typing import Protocol
 
 from core.money import Money
 from core.phone import Msisdn
+from core.planning import Planner
 from core.rates import Burst, Speed, rate_limit
 
 # ---- messages ----------------------------------------------------------------------------------------------------------
@@ -224,11 +225,13 @@ class RouterAddress:
     api_port: int
     api_tls: bool
     username: str
-    password: str
+    password: str = field(repr=False)
     hotspot_server: str
-    mac_auth_password: str
+    mac_auth_password: str = field(repr=False)
     coa_port: int
-    radius_secret: str
+    radius_secret: str = field(repr=False)
+    certificate_sha256: str = ""
+    """The only API certificate it may show; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,7 +260,10 @@ class ActiveRow:
 
 @dataclass(frozen=True, slots=True)
 class RouterHealth:
-    """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable."""
+    """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable.
+
+    `active_count` are sessions of hotspot and PPP. `problems` None: not looked for.
+    """
 
     identity: str
     version: str
@@ -265,7 +271,36 @@ class RouterHealth:
     uptime_seconds: int
     clock_skew_seconds: int | None
     active_count: int
-    problems: list[str] = field(default_factory=list)
+    problems: list[str] | None = field(default_factory=list)
+    cpu_percent: int | None = None
+    serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something about a router that a person should know, and what to do about it. `blocks`: it cannot be kept so.
+
+    `code`: name · unreachable · closed · tls · silence · foreign · broken · certificate · login · old · rights · device_mode ·
+    clock · set_up, or one of what routers say.
+    """
+
+    code: str
+    text: str
+    advice: str
+    blocks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What came of trying a router. `health` None: it did not get so far. `certificate_sha256` is what it showed, may be empty."""
+
+    findings: tuple[Finding, ...] = ()
+    health: RouterHealth | None = None
+    certificate_sha256: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        return any(finding.blocks for finding in self.findings)
 
 
 class Hotspot(Protocol):
@@ -295,10 +330,16 @@ class Hotspot(Protocol):
         """Does it answer, and is it set up as we need it?"""
         ...
 
-    def set_up(
-        self, router: RouterAddress, radius_host: str, auth_port: int, acct_port: int, src_address: str = ""
-    ) -> list[str]:
-        """Make its hotspot ask our RADIUS server. Harmless to repeat; returns what was changed, as sentences."""
+    def glance(self, router: RouterAddress) -> RouterHealth:
+        """Does it answer, and how busy is it? Two questions only; `problems` is None."""
+        ...
+
+    def verify(self, router: RouterAddress, now: datetime) -> Verification:
+        """Everything that could keep us from working with it, in words. Raises nothing."""
+        ...
+
+    def export(self, router: RouterAddress) -> str:
+        """Its whole configuration as text, as `/export` writes it; what could not be had is said in comments in it."""
         ...
 
 
@@ -369,5 +410,6 @@ class World:
     hotspot: Hotspot
     coa: ChangeOfAuthorization
     sessions: Sessions
+    planner: Planner
     callback_urls: dict[str, str] = field(default_factory=dict)
     """By company: the address at which we want to be called back; `?p=<reference>` is appended per prompt."""

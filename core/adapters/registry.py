@@ -53,6 +53,7 @@ def build_world(
         hotspot=connections.hotspot,
         coa=connections.coa,
         sessions=connections.hotspot,
+        planner=connections.hotspot.planner,
         callback_urls=callback_urls,
     )
 

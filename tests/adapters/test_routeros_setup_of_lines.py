@@ -11,6 +11,7 @@ from core.adapters.routeros import MikrotikHotspot
 from core.errors import GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
+from tests.adapters.planner_side import brought, service_blueprint
 from tests.adapters.router_side import LOCAL, MAC_PASSWORD, PASSWORD, PATIENCE, RadiusDesk
 
 SetUp = Callable[..., list[str]]
@@ -47,7 +48,7 @@ def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
 @pytest.fixture
 def set_up(hotspot: MikrotikHotspot, place: RouterAddress, desk: RadiusDesk) -> SetUp:
     def run(place: RouterAddress = place) -> list[str]:
-        return hotspot.set_up(place, "127.0.0.1", desk.auth_port, desk.acct_port)
+        return brought(hotspot, place, service_blueprint(place, desk.auth_port, desk.acct_port))
 
     return run
 

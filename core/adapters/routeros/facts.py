@@ -31,7 +31,7 @@ class RouterFacts:
     """One box. `files` is what paths begin with (`flash/`, or nothing); `radios` are the Wi-Fi interfaces of driver `wifi`.
 
     `ports` are the Ethernet interfaces. `hotspots`, `dials` (a PPPoE server runs) and `leases` (a DHCP server asks RADIUS) say
-    what somebody has put to use. `resolves`: it has a DNS server to ask. `rights` is what our account may do, None: unknown.
+    what somebody has put to use. `resolves`: it has a DNS server to ask; `timed`: it asks for the time. `rights` is what our account may do, None: unknown.
     """
 
     version: tuple[int, ...]
@@ -46,6 +46,7 @@ class RouterFacts:
     dials: bool = False
     leases: bool = False
     resolves: bool = False
+    timed: bool = False
     rights: frozenset[str] | None = None
 
     @property
@@ -84,6 +85,7 @@ def read_facts(reading: Reading) -> RouterFacts:
         dials=any(not flag(row, "disabled") for row in reading.rows("/interface/pppoe-server/server")),
         leases=any(flag(row, "use-radius") and not flag(row, "disabled") for row in reading.rows("/ip/dhcp-server")),
         resolves=_resolves(reading),
+        timed=flag(reading.one("/system/ntp/client"), "enabled"),
         rights=_rights(reading),
     )
 

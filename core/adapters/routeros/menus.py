@@ -17,61 +17,64 @@ _FILTER = (
     "chain,action,in-interface,src-address,src-address-list,dst-address-list,protocol,dst-port,connection-state,disabled,"
     "dynamic,comment"
 )
-PROPERTIES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "/file": ("name,type,size", ("?name=flash",)),
-    "/interface": ("name,type", ()),
-    "/interface/bridge": ("name,disabled,comment", ()),
-    "/interface/bridge/port": ("bridge,interface,disabled,dynamic,comment", ()),
-    "/interface/l2tp-client": ("name,connect-to,user,use-ipsec,add-default-route,disabled,comment", ()),
+PROPERTIES: dict[str, str] = {
+    "/interface": "name,type",
+    "/interface/bridge": "name,disabled,comment",
+    "/interface/bridge/port": "bridge,interface,disabled,dynamic,comment",
+    "/interface/l2tp-client": "name,connect-to,user,use-ipsec,allow,add-default-route,disabled,comment",
     "/interface/pppoe-server/server": (
-        "service-name,interface,default-profile,authentication,one-session-per-host,keepalive-timeout,max-mtu,max-mru,"
-        "disabled,comment",
-        (),
+        "service-name,interface,default-profile,authentication,one-session-per-host,keepalive-timeout,"
+        "max-mtu,max-mru,disabled,comment"
     ),
     "/interface/wifi": (
-        "name,configuration.mode,configuration.ssid,security.authentication-types,datapath.client-isolation,disabled",
-        (),
+        "name,configuration.mode,configuration.ssid,security.authentication-types,datapath.client-isolation,disabled"
     ),
-    "/interface/wireguard": ("name,listen-port,private-key,disabled,comment", ()),
+    "/interface/wireguard": "name,listen-port,private-key,disabled,comment",
     "/interface/wireguard/peers": (
-        "interface,public-key,endpoint-address,endpoint-port,allowed-address,persistent-keepalive,disabled,comment",
-        (),
+        "interface,public-key,endpoint-address,endpoint-port,allowed-address,persistent-keepalive,disabled,comment"
     ),
-    "/interface/wireless": ("name,mode,ssid,security-profile,default-forwarding,hide-ssid,disabled", ()),
-    "/interface/wireless/security-profiles": ("name,mode", ()),
-    "/ip/address": ("address,interface,disabled,dynamic,comment", ()),
-    "/ip/dhcp-client": ("interface,add-default-route,use-peer-dns,disabled,dynamic,comment", ()),
-    "/ip/dhcp-server": ("name,interface,address-pool,lease-time,use-radius,disabled,dynamic,comment", ()),
-    "/ip/dhcp-server/network": ("address,gateway,dns-server,dynamic,comment", ()),
-    "/ip/firewall/address-list": ("list,address,disabled,dynamic,comment", ()),
-    "/ip/firewall/filter": (_FILTER, ()),
-    "/ip/firewall/nat": ("chain,action,out-interface,disabled,dynamic,comment", ()),
-    "/ip/hotspot": ("name,interface,profile,address-pool,login-timeout,disabled,invalid", ()),
+    "/interface/wireless": "name,mode,ssid,security-profile,default-forwarding,hide-ssid,disabled",
+    "/interface/wireless/security-profiles": "name,mode",
+    "/ip/address": "address,network,interface,disabled,dynamic,comment",
+    "/ip/dhcp-client": "interface,add-default-route,use-peer-dns,disabled,dynamic,comment",
+    "/ip/dhcp-server": "name,interface,address-pool,lease-time,use-radius,disabled,dynamic,comment",
+    "/ip/dhcp-server/network": "address,gateway,dns-server,dynamic,comment",
+    "/ip/firewall/address-list": "list,address,disabled,dynamic,comment",
+    "/ip/firewall/filter": _FILTER,
+    "/ip/firewall/nat": "chain,action,out-interface,disabled,dynamic,comment",
+    "/ip/hotspot": "name,interface,profile,address-pool,login-timeout,disabled,invalid",
     "/ip/hotspot/profile": (
         "name,hotspot-address,dns-name,html-directory,use-radius,radius-accounting,login-by,mac-auth-mode,"
-        "mac-auth-password,radius-interim-update,radius-mac-format",
-        (),
+        "mac-auth-password,radius-interim-update,radius-mac-format"
     ),
-    "/ip/hotspot/user/profile": ("name,keepalive-timeout,default", ()),
-    "/ip/hotspot/walled-garden": ("action,dst-host,dst-port,src-address,disabled,dynamic,comment", ()),
+    "/ip/hotspot/user/profile": "name,keepalive-timeout,default",
+    "/ip/hotspot/walled-garden": "action,dst-host,dst-port,src-address,disabled,dynamic,comment",
     "/ip/hotspot/walled-garden/ip": (
-        "action,dst-host,dst-address,protocol,dst-port,src-address,disabled,dynamic,comment",
-        (),
+        "action,dst-host,dst-address,protocol,dst-port,src-address,disabled,dynamic,comment"
     ),
-    "/ip/pool": ("name,ranges", ()),
-    "/ip/route": ("dst-address,gateway,disabled,dynamic,comment", ()),
-    "/ip/service": ("name,port,address,disabled,dynamic", ()),
-    "/ppp/profile": ("name,local-address,remote-address,dns-server", ()),
+    "/ip/pool": "name,ranges",
+    "/ip/route": "dst-address,gateway,disabled,dynamic,comment",
+    "/ip/service": "name,port,address,disabled,dynamic",
+    "/ppp/profile": "name,local-address,remote-address,dns-server",
     "/radius": (
-        "address,secret,service,authentication-port,accounting-port,timeout,src-address,disabled,dynamic,comment",
-        (),
+        "address,secret,service,authentication-port,accounting-port,timeout,src-address,disabled,dynamic,comment"
     ),
-    "/system/logging": ("topics,action,prefix,disabled", ()),
-    "/system/scheduler": ("name,interval,on-event,policy,disabled,comment", ()),
-    "/user": ("name,group,address,disabled,comment", ()),
-    "/user/group": ("name,policy", ()),
+    "/system/logging": "topics,action,prefix,disabled",
+    "/system/scheduler": "name,interval,on-event,policy,disabled,comment",
+    "/user": "name,group,address,disabled,comment",
+    "/user/group": "name,policy",
 }
-"""Menu → the properties we read, and the words that say which rows."""
+"""Menu → the properties we read. Files are looked at by name."""
+
+MADE = (
+    "/interface/bridge", "/interface/wireless/security-profiles", "/interface/bridge/port", "/ip/dhcp-client",
+    "/ip/address", "/ip/pool", "/ip/dhcp-server/network", "/ip/dhcp-server", "/system/logging", "/radius",
+    "/ip/hotspot/profile", "/ip/hotspot", "/ppp/profile", "/interface/pppoe-server/server",
+    "/ip/hotspot/walled-garden/ip", "/ip/hotspot/walled-garden", "/ip/firewall/nat", "/ip/firewall/address-list",
+    "/ip/firewall/filter", "/interface/wireguard", "/interface/wireguard/peers", "/interface/l2tp-client", "/ip/route",
+    "/user/group", "/user",
+)  # fmt: skip
+"""Menus in which we make rows, what needs another behind it."""
 
 NOT_ON_SIX = frozenset({"/interface/wifi", "/interface/wireguard", "/interface/wireguard/peers", "/system/device-mode"})
 
@@ -100,7 +103,7 @@ DEFAULTS = {
 
 LISTS = frozenset(
     {
-        "address", "allowed-address", "authentication", "connection-state", "dns-server", "dst-port", "login-by", "ranges",
+        "address", "allow", "allowed-address", "authentication", "connection-state", "dns-server", "dst-port", "login-by", "ranges",
         "security.authentication-types", "server-dns-names", "servers", "service", "topics",
     }
 )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from core.adapters.routeros.lines import Talk
 from core.adapters.routeros.menus import PROPERTIES, SINGLE
 from core.adapters.routeros.sayings import meaning
@@ -13,8 +15,10 @@ from core.ports import RouterAddress
 class Reading:
     """What the router shows. A menu this version or board does not have is empty."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: Talk, files: Sequence[str] = ()) -> None:
+        """`files` are the paths we look at, besides the directory that tells a board with flash."""
         self.talk = talk
+        self._files = ("flash", *files)
         self._seen: dict[str, list[Row]] = {}
 
     @property
@@ -41,8 +45,10 @@ class Reading:
         try:
             if menu in SINGLE:
                 return [self.talk.one(menu)]
-            properties, queries = PROPERTIES[menu]
-            return self.talk.rows(menu, ".id," + properties, *queries)
+            if menu == "/file":
+                either = ["?#" + "|" * (len(self._files) - 1)] if len(self._files) > 1 else []
+                return self.talk.rows(menu, ".id,name,contents", *(f"?name={path}" for path in self._files), *either)
+            return self.talk.rows(menu, f".id,{PROPERTIES[menu]}")
         except Trap as trap:
             if meaning(trap).code != "version":
                 raise

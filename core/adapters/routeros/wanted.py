@@ -136,14 +136,14 @@ def _lines(blueprint: Blueprint, facts: RouterFacts) -> Iterator[Wanted]:
 
 def _names(blueprint: Blueprint, facts: RouterFacts) -> Iterator[Wanted]:
     """Before anybody paid the router answers all names itself, so it must be able and willing to."""
-    ask = bool(blueprint.dns_servers) and (blueprint.scope is Scope.BOX or not facts.resolves)
+    ask = bool(blueprint.dns_servers) and not facts.resolves
     servers = (("servers", ",".join(blueprint.dns_servers)),) if ask else ()
     yield Wanted("/ip/dns", "names", (*servers, ("allow-remote-requests", "yes")), Stage.ADDRESSES, Kind.SETTING)
 
 
 def _clock(blueprint: Blueprint, facts: RouterFacts) -> Iterator[Wanted]:
     servers = blueprint.ntp_servers
-    if not servers:
+    if not servers or (facts.timed and blueprint.scope is Scope.SERVICE):  # an owner's own choice stays
         return
     values: Words
     if facts.major >= 7:

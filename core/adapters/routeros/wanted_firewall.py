@@ -58,33 +58,30 @@ def risky(blueprint: Blueprint, facts: RouterFacts) -> Iterator[Wanted]:
 def _tunnel(blueprint: Blueprint) -> Iterator[Wanted]:
     tunnel = blueprint.tunnel
     if isinstance(tunnel, WireGuard):
-        link: Words = (("name", tunnel.interface), ("listen-port", str(tunnel.listen_port)))
-        key = ("private-key", tunnel.private_key)
-        yield Wanted("/interface/wireguard", "tunnel", (*link, key, ON), Stage.RISKY, unique="name")
+        key: Words = (("private-key", tunnel.private_key),) if tunnel.private_key else ()
+        link = (("name", tunnel.interface), ("listen-port", str(tunnel.listen_port)), *key, ON)
+        yield Wanted("/interface/wireguard", "tunnel", link, Stage.RISKY, unique="name")
         peer = (
             ("interface", tunnel.interface), ("public-key", tunnel.peer_public_key),
             ("endpoint-address", tunnel.endpoint_host), ("endpoint-port", str(tunnel.endpoint_port)),
             ("allowed-address", tunnel.server_network), ("persistent-keepalive", f"{tunnel.keepalive_seconds}s"), ON,
         )  # fmt: skip
         yield Wanted("/interface/wireguard/peers", "tunnel", peer, Stage.RISKY)
-        here = (("address", tunnel.address), ("interface", tunnel.interface), ON)
+        other_end = ("network", str(ipaddress.IPv4Interface(tunnel.server_network).ip))
+        here = (("address", tunnel.address), other_end, ("interface", tunnel.interface), ON)
         yield Wanted("/ip/address", "tunnel", here, Stage.RISKY, unique="address")
-        inside = ipaddress.IPv4Interface(tunnel.address).network
-        if ipaddress.IPv4Network(tunnel.server_network, strict=False).subnet_of(inside):
-            return
     elif isinstance(tunnel, DialIn):
-        secured: Words = (("use-ipsec", "yes"), ("ipsec-secret", tunnel.ipsec_secret)) if tunnel.ipsec_secret else ()
-        link = (
+        secured = bool(tunnel.ipsec_secret)
+        secret: Words = (("ipsec-secret", tunnel.ipsec_secret),) if secured else ()
+        dialled = (
             ("name", tunnel.interface), ("connect-to", tunnel.server), ("user", tunnel.user),
-            ("password", tunnel.password),
+            ("password", tunnel.password), ("use-ipsec", "yes" if secured else "no"), *secret, ("allow", "mschap2"),
+            ("add-default-route", "no"), ON,
         )  # fmt: skip
-        values = (*link, *(secured or (("use-ipsec", "no"),)), ("add-default-route", "no"), ON)
         once = frozenset({"password", "ipsec-secret"})
-        yield Wanted("/interface/l2tp-client", "tunnel", values, Stage.RISKY, unique="name", once=once)
-    else:
-        return
-    way = (("dst-address", tunnel.server_network), ("gateway", tunnel.interface), ON)
-    yield Wanted("/ip/route", "tunnel", way, Stage.RISKY)
+        yield Wanted("/interface/l2tp-client", "tunnel", dialled, Stage.RISKY, unique="name", once=once)
+        way = (("dst-address", tunnel.server_network), ("gateway", tunnel.interface), ON)
+        yield Wanted("/ip/route", "tunnel", way, Stage.RISKY)
 
 
 def _opened(blueprint: Blueprint) -> Iterator[Wanted]:

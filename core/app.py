@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from core import (
     catalog,
     customers,
+    diagnosis,
     dialogs,
     heartbeats,
     inbox,
@@ -32,15 +33,17 @@ from core.blueprint import Installation
 from core.clock import Clock, SystemClock
 from core.config import Settings, load
 from core.db import Base, make_engine, vault
-from core.ports import World
+from core.ports import Hotspot, World
 from core.roles import SYSTEM, Actor
 from core.uow import UnitOfWork, bind_tenant
 
 if TYPE_CHECKING:
     from core.adapters.registry import Connections
+    from core.adapters.routeros.bootstrap import RouterScripts
 
 CAPABILITIES = (
     tenants, messaging, customers, catalog, ledger, subscriptions, network, payments, purchases, vouchers,
+    diagnosis,
 )  # fmt: skip
 PLUMBING = (dialogs, heartbeats, inbox)
 METADATA = Base.metadata
@@ -62,8 +65,18 @@ class App:
     @cached_property
     def installation(self) -> Installation:
         """Where routers and phones reach us, as configured."""
-        radius = self.settings.radius
-        return Installation(self.settings.public_url.rstrip("/"), radius.host, radius.auth_port, radius.acct_port)
+        radius, tunnel = self.settings.radius, self.settings.tunnel
+        return Installation(
+            self.settings.public_url.rstrip("/"), radius.host, radius.auth_port, radius.acct_port, tunnel.host, tunnel.port,
+            str(tunnel.subnet),
+        )  # fmt: skip
+
+    @cached_property
+    def router_scripts(self) -> RouterScripts:
+        """What a bare box fetches to become one of ours: text, made without any network."""
+        from core.adapters.routeros.bootstrap import RouterScripts
+
+        return RouterScripts()
 
     @contextmanager
     def work(self, tenant_id: int | None, actor: Actor = SYSTEM, *, forgettable: bool = False) -> Iterator[UnitOfWork]:
@@ -124,6 +137,12 @@ class App:
         if self.connections is None:
             self.connections = Connections.open(self.engine, self.settings.redis.url, self.clock)
         return build_world(settings, currency, callbacks, self.connections)
+
+    def lookout(self) -> Hotspot:
+        """Connections of their own for looking at hundreds of routers, with less patience for the single one. Close it at the end."""
+        from core.adapters.registry import lookout
+
+        return lookout(self.clock)
 
     def close(self) -> None:
         """Let go of connections."""

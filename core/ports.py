@@ -262,7 +262,7 @@ class ActiveRow:
 class RouterHealth:
     """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable.
 
-    `active_count` are sessions of hotspot and PPP. `problems` None: not looked for.
+    `active_count` are sessions of hotspot and PPP. Not `thorough`: problems were not looked for.
     """
 
     identity: str
@@ -271,7 +271,8 @@ class RouterHealth:
     uptime_seconds: int
     clock_skew_seconds: int | None
     active_count: int
-    problems: list[str] | None = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+    thorough: bool = True
     cpu_percent: int | None = None
     serial: str = ""
 
@@ -331,7 +332,7 @@ class Hotspot(Protocol):
         ...
 
     def glance(self, router: RouterAddress) -> RouterHealth:
-        """Does it answer, and how busy is it? Two questions only; `problems` is None."""
+        """Does it answer, and how busy is it? A few questions only; not `thorough`."""
         ...
 
     def verify(self, router: RouterAddress, now: datetime) -> Verification:

@@ -177,6 +177,7 @@ TASKS: dict[str, type[Task]] = {
         LogOut,
         Settle,
         Probe,
+        BackUp,
         CheckRouter,
         TendGarden,
         SendMessage,

@@ -46,6 +46,11 @@ class Layout(BaseModel):
     dns_name: Annotated[str, Field(max_length=60, pattern=_HOST)] | None = None
     ssid: Annotated[str, AfterValidator(_ssid)] | None = None
     lines: bool = False
+    radius_address: Annotated[str, Field(max_length=100, pattern=r"^[A-Za-z0-9.:-]*$")] = ""
+    """Where this router finds our RADIUS when that is not where the others do."""
+
+    login_page: bool = False
+    """Phones are shown our login page instead of the one the router came with."""
 
     @model_validator(mode="after")
     def _pool_is_inside(self) -> Layout:

@@ -93,13 +93,14 @@ class Tunnel(TenantOwned, Base):
 
 
 class TunnelServer(Base):
-    """Our end of all WireGuard tunnels of this installation: one row, made with the first tunnel."""
+    """Our end of all tunnels of this installation: one row, made with the first. `ipsec_secret` is what L2TP is wrapped with."""
 
     __tablename__ = "tunnel_server"
 
     id: Mapped[pk]
     private_key: Mapped[str] = mapped_column(Sealed())
     public_key: Mapped[str] = mapped_column(String(44))
+    ipsec_secret: Mapped[str] = mapped_column(Sealed())
     made_at: Mapped[datetime]
 
 

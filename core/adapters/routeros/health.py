@@ -58,17 +58,25 @@ def probe(talk: Talk, now: datetime) -> RouterHealth:
 def glance(talk: Talk) -> RouterHealth:
     """Is it there, for how long, how busy, and how many are online? Nothing is said about its set-up."""
     resource = talk.one(RESOURCE)
-    return _health(resource, identity="", clock_skew_seconds=None, active_count=_online(talk), serial="", problems=None)
+    return _health(
+        resource,
+        identity="",
+        clock_skew_seconds=None,
+        active_count=_online(talk),
+        serial="",
+        problems=[],
+        thorough=False,
+    )
 
 
 def _health(
     resource: Row, *, identity: str, clock_skew_seconds: int | None, active_count: int, serial: str,
-    problems: list[str] | None,
+    problems: list[str], thorough: bool = True,
 ) -> RouterHealth:  # fmt: skip
     return RouterHealth(
         identity=identity, version=harmless(resource.get("version", "")), board=harmless(resource.get("board-name", "")),
         uptime_seconds=seconds(resource, "uptime") or 0, clock_skew_seconds=clock_skew_seconds,
-        active_count=active_count, problems=problems, cpu_percent=number(resource, "cpu-load"), serial=serial,
+        active_count=active_count, problems=problems, thorough=thorough, cpu_percent=number(resource, "cpu-load"), serial=serial,
     )  # fmt: skip
 
 

@@ -33,9 +33,9 @@ class Unreachable(GatewayDown):
 class Line:
     """What is kept for one router between calls."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], pause_seconds_max: float) -> None:
         self.turn = threading.Lock()
-        self.breaker = Breaker(monotonic)
+        self.breaker = Breaker(monotonic, pause_seconds_max)
         self.connection: Connection | None = None
         self.router: RouterAddress | None = None
 
@@ -144,7 +144,10 @@ class Lines:
         `patience` is for visits that take longer than others.
         """
         with self._guard:
-            line = self._lines.setdefault((router.router_id, router.host, router.api_port), Line(self._monotonic))
+            line = self._lines.setdefault(
+                (router.router_id, router.host, router.api_port),
+                Line(self._monotonic, self._patience.pause_seconds_max),
+            )
         if not line.turn.acquire(timeout=self._patience.turn_seconds):
             raise GatewayDown(f"router {router.name!r} is busy with somebody else")
         try:

@@ -47,7 +47,6 @@ def upgrade() -> None:
         batch_op.create_unique_constraint(batch_op.f("uq_router_public_key"), ["public_key"])
         batch_op.create_index("ix_router_probe_at", ["probe_at"], unique=False)
     _tables()
-    op.execute("DELETE FROM promise WHERE kind = 'Probe'")  # routers are looked at by a process of its own now
     _rewrite(lambda text: text if text.startswith(SEALED_MARK) else SEALED_MARK + vault.seal(text).decode())
     _functions()
 
@@ -97,6 +96,7 @@ def _tables() -> None:
         sa.Column("id", ID, nullable=False),
         sa.Column("private_key", sa.LargeBinary(), nullable=False),
         sa.Column("public_key", sa.String(length=44), nullable=False),
+        sa.Column("ipsec_secret", sa.LargeBinary(), nullable=False),
         sa.Column("made_at", NOW, nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_tunnel_server")),
     )

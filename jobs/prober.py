@@ -1,0 +1,120 @@
+"""Looks at every router on its own clock, many at once: one that is silent keeps a hand busy for some seconds and nobody waiting.
+
+A process of its own, because hundreds of routers, some of them dead, would keep the workers from customers. Several may run:
+each takes routers whose time has come, and nobody takes them twice. It shares nothing with the workers but rows.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+import structlog
+
+from core import network
+from core.errors import GatewayFailure
+from core.network import NoSuchRouter
+from core.ports import Hotspot, RouterAddress, RouterHealth
+from core.texts import one_line
+from jobs.perform import describe, frames, guard
+
+if TYPE_CHECKING:
+    from core.app import App
+
+HANDS = 24
+TICK_SECONDS = 0.5
+FULL_EVERY = 10
+"""Every tenth look at a router is a thorough one."""
+
+log = structlog.get_logger()
+
+
+class Seen(NamedTuple):
+    """What one look found: health, or why there is none."""
+
+    tenant_id: int
+    router_id: int
+    health: RouterHealth | None
+    trouble: str = ""
+
+
+class Prober:
+    """Looks, and writes down what it saw. `hotspot` is used by all hands at once."""
+
+    def __init__(self, app: App, hotspot: Hotspot, hands: int = HANDS) -> None:
+        self._app = app
+        self._hotspot = hotspot
+        self._every = timedelta(seconds=app.settings.jobs.probe_seconds)
+        self._hands = hands
+        self._pool = ThreadPoolExecutor(hands, thread_name_prefix="probe")
+        self._held_up = False
+
+    def round(self) -> int:
+        """Look at every router that is due, and come back when all of them are on record; how many there were."""
+        done = 0
+        while taken := self._take(self._hands):
+            self._record([future.result() for future in taken])
+            done += len(taken)
+        return done
+
+    def run(self, stop: threading.Event) -> None:
+        """Until `stop` is set. Outlives every outage of the database."""
+        log.info("prober.started", hands=self._hands, every_seconds=int(self._every.total_seconds()))
+        with guard(self._hold_up), self._app.work(None) as uow:
+            network.spread(uow, self._every)
+        busy: set[Future[Seen]] = set()
+        while not stop.is_set():
+            before = self._held_up
+            self._held_up = False
+            with guard(self._hold_up):
+                free = self._hands - len(busy)
+                busy |= set(self._take(free) if free else ())
+                done, busy = wait(busy, TICK_SECONDS, FIRST_COMPLETED)
+                self._record([future.result() for future in done])
+            if before and not self._held_up:
+                log.info("prober.resumed")
+            if len(busy) < self._hands:
+                stop.wait(TICK_SECONDS)
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        log.info("prober.stopped")
+
+    def close(self) -> None:
+        """Let the hands go."""
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _hold_up(self, error: Exception) -> None:
+        if not self._held_up:
+            log.error("prober.held_up", error=describe(error), frames=frames(error))
+        self._held_up = True
+
+    def _take(self, count: int) -> list[Future[Seen]]:
+        with self._app.work(None, forgettable=True) as uow:
+            due = network.due_for_a_look(uow, self._every, count)
+            now = uow.now
+        return [self._pool.submit(self._look, tenant_id, router, now) for tenant_id, router in due]
+
+    def _look(self, tenant_id: int, router: RouterAddress, now: datetime) -> Seen:
+        thorough = (router.router_id + int(now.timestamp() // self._every.total_seconds())) % FULL_EVERY == 0
+        try:
+            health = self._hotspot.probe(router, now) if thorough else self._hotspot.glance(router)
+        except GatewayFailure as error:
+            return Seen(tenant_id, router.router_id, None, one_line(str(error), 200))
+        return Seen(tenant_id, router.router_id, health)
+
+    def _record(self, seen: Iterable[Seen]) -> None:
+        by_tenant: dict[int, list[Seen]] = {}
+        for one in seen:
+            by_tenant.setdefault(one.tenant_id, []).append(one)
+        for tenant_id, ours in by_tenant.items():
+            with self._app.work(tenant_id) as uow:
+                for one in sorted(ours, key=lambda each: each.router_id):
+                    try:
+                        if one.health is None:
+                            network.router_down(uow, one.router_id, one.trouble)
+                        else:
+                            network.router_up(uow, one.router_id, one.health)
+                    except NoSuchRouter:
+                        continue  # forgotten while we looked at it

@@ -239,7 +239,7 @@ def routers(app: App, tenant_id: int, world: World) -> Iterator[Finding]:
             continue
         yield ok(what, f"RouterOS {health.version}, up {duration(health.uptime_seconds)}, {health.active_count} online")
         for problem in health.problems:
-            yield warn(what, problem, f"`duka router set-up {router.name}` mends most of these")
+            yield warn(what, problem, f"`duka router apply {router.name}` mends most of these")
 
 
 def isp(app: App, tenant: tenants.Tenant) -> Iterator[Finding]:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from cli import console
+from cli.commands import router_plan
 from cli.commands.customer import at
 from cli.console import plain
 from cli.failures import Failed, first_line
@@ -20,9 +21,9 @@ from core.texts import duration
 from core.uow import UnitOfWork
 
 SECRET_BYTES = 18
-ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 (recognised in order to be refused)
 
-app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, list, test, set-up.")
+app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, list, test, plan, apply, check.")
+router_plan.add_to(app)
 Name = Annotated[str, typer.Argument(help="How we call it.")]
 RadiusAddress = Annotated[
     str | None, typer.Option("--radius-address", help="Where the router finds our RADIUS; radius.host by default.")
@@ -58,7 +59,10 @@ def add(
             coa_port=coa_port, radius_secret=secrets.token_urlsafe(SECRET_BYTES),
         )  # fmt: skip
         health = _first_talk(here, wanted, unverified=unverified)
-        router = keep(here, wanted, nas_address=nas_address or _own_address(host), site=site, health=health)
+        router = keep(
+            here, wanted, nas_address=nas_address or _own_address(host), site=site, health=health,
+            radius_address=radius_address or "",
+        )  # fmt: skip
         console.good(
             f"{plain(name)} is registered" + (f": {_about(health)}" if health else ", though it did not answer")
         )
@@ -69,11 +73,11 @@ def add(
                 "Make its hotspot ask our RADIUS server now?", default=True
             )
         if set_up:
-            carry_out_set_up(here, router, radius_address, src_address=nas_address or "")
+            router_plan.carry_out(here, router)
             health = probe(here, router)
         _problems(health)
         if not set_up:
-            console.hint(f"its hotspot does not ask us before `duka router set-up {plain(name)}`")
+            console.hint(f"its hotspot does not ask us before `duka router apply {plain(name)}`")
 
 
 @app.command("list")
@@ -107,17 +111,6 @@ def try_out(name: Name, tenant: TenantOption = None) -> None:
             raise typer.Exit(1)
 
 
-@app.command("set-up")
-def set_up_again(name: Name, radius_address: RadiusAddress = None, tenant: TenantOption = None) -> None:
-    """Make its hotspot ask our RADIUS server. Changes only what differs; harmless to repeat."""
-    with shop(tenant) as here:
-        router = _found(here, name)
-        if not carry_out_set_up(here, router, radius_address):
-            console.good("nothing had to be changed")
-        if _problems(probe(here, router)):
-            raise typer.Exit(1)
-
-
 @app.command("remove")
 def remove(
     name: Name,
@@ -135,8 +128,9 @@ def remove(
 
 
 def keep(
-    here: Shop, wanted: RouterAddress, *, nas_address: str, site: str | None = None, health: RouterHealth | None = None
-) -> RouterAddress:
+    here: Shop, wanted: RouterAddress, *, nas_address: str, site: str | None = None, health: RouterHealth | None = None,
+    radius_address: str = "",
+) -> RouterAddress:  # fmt: skip
     """Put a router on record, with the secrets in `wanted`; how to reach it from now on."""
     with here.work() as uow:
         made = network.add_router(
@@ -145,24 +139,10 @@ def keep(
             hotspot_server=wanted.hotspot_server, coa_port=wanted.coa_port, radius_secret=wanted.radius_secret,
             mac_auth_password=wanted.mac_auth_password,
         )  # fmt: skip
+        made.layout = made.layout.model_copy(update={"radius_address": radius_address})
         if health is not None:
             network.router_up(uow, made.id, health)
         return network.address_of(uow, made)
-
-
-def carry_out_set_up(
-    here: Shop, router: RouterAddress, radius_address: str | None = None, src_address: str = "", *, quiet: bool = False
-) -> list[str]:
-    """Set up its hotspot and tell what was changed."""
-    radius = here.app.settings.radius
-    address = radius_address or radius.host
-    if address in ANYWHERE:
-        raise Failed("radius.host stands for every address: say with --radius-address where this router finds us")
-    with console.out.status(f"setting up {plain(router.name)} …"):
-        changed = here.world.hotspot.set_up(router, address, radius.auth_port, radius.acct_port, src_address)
-    for line in [] if quiet else changed:
-        console.say(f"  {plain(line)}")
-    return changed
 
 
 def probe(here: Shop, router: RouterAddress) -> RouterHealth:

@@ -17,6 +17,7 @@ from cli.commands import (
     demo,
     doctor,
     init,
+    install,
     migrate,
     package,
     promise,
@@ -52,6 +53,7 @@ app.command("migrate")(migrate.migrate)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+router.app.command("install")(install.install)
 app.add_typer(router.app, name="router")
 app.add_typer(package.app, name="package")
 app.add_typer(customer.app, name="customer")

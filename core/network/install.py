@@ -17,6 +17,7 @@ from sqlalchemy import delete, select
 from core.errors import Refusal
 from core.network.actions import router
 from core.network.models import Router, RouterInstall
+from core.network.tunnels import L2TP, WIREGUARD, tunnel_as
 from core.roles import Can, requires, system_only
 from core.tasks import Probe
 from core.texts import one_line
@@ -80,6 +81,7 @@ def claim(uow: UnitOfWork, token: str, box: Box) -> Router | None:
     if row is None or not box.serial or row.claimed_by not in (None, box.serial):
         return None
     what = router(uow, row.router_id)
+    tunnel_as(uow, what, L2TP if box.version.startswith("6.") else WIREGUARD)
     if row.claimed_by is None:
         uow.record("router.claimed", what, serial=box.serial, board=box.board, version=box.version)
     row.claimed_by, row.fetched_at = box.serial, uow.now

@@ -94,13 +94,30 @@ def _keep(uow: UnitOfWork, router: Router, kind: str, address: str) -> Tunnel:
     assert kind in KINDS
     tunnel_server(uow)
     made = Tunnel(router_id=router.id, kind=kind, address=address, made_at=uow.now)
-    if kind == WIREGUARD:
-        made.private_key, made.public_key = new_keys()
-    else:
-        made.username, made.password = f"duka-{router.id}", secrets.token_urlsafe(PASSWORD_BYTES)
+    _let_in(made)
     uow.add(made)
     uow.record("tunnel.made", router, kind=kind, address=address)
     return made
+
+
+def _let_in(made: Tunnel) -> None:
+    """Keys or an account, as its kind wants."""
+    if made.kind == WIREGUARD:
+        made.private_key, made.public_key = new_keys()
+    else:
+        made.username, made.password = f"duka-{made.router_id}", secrets.token_urlsafe(PASSWORD_BYTES)
+
+
+@system_only
+def tunnel_as(uow: UnitOfWork, router: Router, kind: str) -> Tunnel:
+    """The router's tunnel, from now on of this kind; its address stays. For a box that says only now what it can."""
+    assert kind in KINDS
+    tunnel = must_have_tunnel(uow, router)
+    if tunnel.kind != kind:
+        tunnel.kind, tunnel.public_key, tunnel.private_key, tunnel.username, tunnel.password = kind, "", None, "", None
+        _let_in(tunnel)
+        uow.record("tunnel.made", router, kind=kind, address=tunnel.address)
+    return tunnel
 
 
 @requires(Can.MANAGE_ROUTERS)

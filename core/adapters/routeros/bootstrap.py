@@ -81,6 +81,18 @@ class AskedBox:
 class RouterScripts:
     """The scripts of `core.app.App`: text alone, nothing is sent anywhere."""
 
+    def line(self, base_url: str, wan_interface: str, *, believes: bool) -> str:
+        """What is pasted into a box's terminal: it gets an address, fetches the first script and runs it.
+
+        `believes`: whoever answers at that address is believed. Else the certificate is checked, which only a box can do that
+        knows what time it is and has roots of its own (RouterOS 7.19 or newer).
+        """
+        check = "" if believes else " check-certificate=yes-without-crl"
+        return (
+            f":do {{ /ip dhcp-client add interface={quoted(wan_interface)} disabled=no }} on-error={{}}; :delay 5s; "
+            f"/tool fetch url={quoted(f'{base_url}.rsc')} dst-path={FIRST_FILE}{check}; /import file-name={FIRST_FILE}"
+        )
+
     def first(self, base_url: str) -> str:
         """The script behind the pasted line. `base_url` is the address with the token, without an ending."""
         run = (

@@ -9,5 +9,6 @@ from sim.routeros.checks import Trap
 from sim.routeros.clock import ManualClock, RealClock
 from sim.routeros.devices import Device, LoginResult
 from sim.routeros.router import VirtualRouter
+from sim.routeros.script_tree import ScriptError
 
-__all__ = ["Device", "LoginResult", "ManualClock", "RealClock", "Trap", "VirtualRouter"]
+__all__ = ["Device", "LoginResult", "ManualClock", "RealClock", "ScriptError", "Trap", "VirtualRouter"]

@@ -15,7 +15,6 @@ MORE_DEFAULTS = {
     "/ip/firewall/nat": {"action": "accept"},
     "/system/script": {"policy": "ftp,reboot,read,write,policy,test,password,sniff,sensitive,romon"},
     "/system/scheduler": {
-        "start-time": "00:00:00",
         "interval": "0s",
         "policy": "ftp,reboot,read,write,policy,test,password,sniff,sensitive,romon",
     },

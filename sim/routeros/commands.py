@@ -40,6 +40,8 @@ class Request:
     cancelled: threading.Event = field(default_factory=threading.Event)
     menu: str = ""
     command: str = ""
+    shown: str = ""
+    """What a terminal would show of it; programs do not see it."""
 
     @classmethod
     def parse(cls, words: list[str]) -> Request:

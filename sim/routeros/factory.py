@@ -29,7 +29,6 @@ FACTORY_NAME = "MikroTik"
 
 def furnish(machine: Machine) -> None:
     """An empty box somebody has begun with: a name, a bridge and an address for the hotspot. No accounts."""
-    bare(machine)
     _set(machine, "/system/identity", {"name": machine.factory_identity})
     machine.tables["/interface/bridge"].add({"name": HOTSPOT_INTERFACE})
     address = {"address": HOTSPOT_ADDRESS, "interface": HOTSPOT_INTERFACE, "network": "10.20.0.0"}
@@ -96,6 +95,10 @@ def _packages(machine: Machine) -> None:
     if machine.board.wifi is not None:
         name = "wireless" if machine.board.wifi == "wireless" else "wifi-qcom"
         table.add({"name": name, "version": machine.version})
+
+
+def nothing(_machine: Machine) -> None:
+    """A box without any set-up, as `no-defaults=yes` leaves it."""
 
 
 def default_configuration(machine: Machine) -> None:

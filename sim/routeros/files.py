@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from sim.routeros.checks import CATEGORY_MISSING, Trap
+from sim.routeros.checks import CATEGORY_BAD_VALUE, CATEGORY_MISSING, Trap
 from sim.routeros.commands import Emit, Executor, Request
 from sim.routeros.machine import Machine
 
@@ -12,7 +12,7 @@ MENU = "/file"
 SHOWN_BYTES_MAX = 60_000
 SHOWN_BYTES_MAX_ON_SIX = 4095
 """Larger files show no `contents`; version 6 stops at 4 KiB."""
-FILE_BYTES_MAX = 8 << 20
+READ_BYTES_MAX = 32768
 
 
 class Files:
@@ -24,6 +24,7 @@ class Files:
         executor.register(MENU, "add", self._add)
         executor.register(MENU, "set", self._set)
         executor.register(MENU, "remove", self._remove)
+        executor.register(MENU, "read", self._read)
         self._executor = executor
 
     def write(self, path: str, body: bytes, kind: str = "") -> None:
@@ -112,6 +113,21 @@ class Files:
             for number in self._executor.rows_meant(request, table):
                 if number in table.records:
                     self._remove_one(table.row(number))
+        return {}
+
+    def _read(self, request: Request, emit: Emit) -> dict[str, str]:
+        """A piece of a file of any size (version 7)."""
+        given = request.arguments
+        body = self.read(given.get("file", ""))
+        if body is None:
+            raise Trap("no such item", CATEGORY_MISSING)
+        try:
+            offset, size = int(given.get("offset", "0")), int(given.get("chunk-size", "4096"))
+        except ValueError:
+            raise Trap("invalid value for argument offset", CATEGORY_BAD_VALUE) from None
+        if not 1 <= size <= READ_BYTES_MAX:
+            raise Trap(f"value of chunk-size out of range (1..{READ_BYTES_MAX})", CATEGORY_BAD_VALUE)
+        emit({"data": body[offset : offset + size].decode("utf-8", "replace")})
         return {}
 
     def _remove_one(self, row: Mapping[str, str]) -> None:

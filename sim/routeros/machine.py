@@ -35,6 +35,7 @@ class Machine:
         self.boot_number = 0
         self.booted_at_seconds = clock.seconds()
         self.factory_identity = identity
+        self.factory_rows: dict[str, dict[str, dict[str, str]]] = {}
         self.radius_log: deque[tuple[str, str, str, str]] = deque(maxlen=HISTORY_MAX)
 
     @property
@@ -59,9 +60,15 @@ class Machine:
 
     def stamp(self) -> str:
         """Now, as this version writes dates: `nov/20/2026 08:00:00` before 7.10 (reference routeros.md §5)."""
-        local = self.shown_time()
+        return self._written(self.shown_time())
+
+    def _written(self, local: datetime) -> str:
         day = local.strftime("%b/%d/%Y").lower() if self.schema.number < (7, 10) else local.strftime("%Y-%m-%d")
         return f"{day} {local.strftime('%H:%M:%S')}"
+
+    def stamp_in(self, seconds: float) -> str:
+        """The same of a moment to come."""
+        return self._written(self.shown_time() + timedelta(seconds=seconds))
 
     def after(self, delay_seconds: float, work: Callable[[], None]) -> Timer:
         """Do something under the lock when this much router time has passed."""
@@ -82,6 +89,11 @@ class Machine:
         table.add({"time": self.stamp(), "topics": topics, "message": message[:1000], "buffer": "memory"})
         while len(table.records) > LOG_ROWS_MAX:
             table.remove(next(iter(table.records)))
+
+    def note_safely(self, topics: str, message: str) -> None:
+        """As `note`, for whoever does not hold the lock."""
+        with self.lock:
+            self.note(topics, message)
 
     def duration_seconds(self, table: Table, number: int, name: str) -> float | None:
         """A duration property in seconds; None when it is unset or `none`."""

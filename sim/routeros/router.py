@@ -6,29 +6,34 @@ import threading
 from collections import deque
 from collections.abc import Callable
 
-from sim.routeros import factory, interfaces, pages, set_ups, soundness
+from sim.routeros import factory, set_ups
 from sim.routeros.accounting import Reporter, radius_servers
+from sim.routeros.backup import Backup
 from sim.routeros.board import BOARD_DEFAULT, device_mode_values
 from sim.routeros.clock import Clock, ManualClock, RealClock
 from sim.routeros.commands import Executor, Request
+from sim.routeros.configuration import Configuration
 from sim.routeros.connection import Service
 from sim.routeros.devices import Device
 from sim.routeros.dhcp import DhcpClient, DhcpServer
+from sim.routeros.export import Exporter
 from sim.routeros.faults import Faults
 from sim.routeros.fetch import Fetcher
 from sim.routeros.files import Files
 from sim.routeros.hotspot import Hotspot
 from sim.routeros.hotspot_menus import HotspotMenus
 from sim.routeros.incoming import Incoming
-from sim.routeros.interfaces import Interfaces
 from sim.routeros.machine import Machine
+from sim.routeros.policies import ALL_POLICIES
 from sim.routeros.ppp import PppServer
 from sim.routeros.ppp_clients import PppoeClient
 from sim.routeros.ppp_menus import PppMenus
 from sim.routeros.radius import RadiusClient
+from sim.routeros.scheduler import Scheduler
 from sim.routeros.schema import schema_for
 from sim.routeros.server import ApiServer
 from sim.routeros.system_menus import SystemMenus
+from sim.routeros.terminal import Terminal
 
 TICK_SECONDS = 0.05
 SETTLE_SECONDS_MAX = 30.0
@@ -67,18 +72,25 @@ class VirtualRouter:
         self.hotspot = Hotspot(self.machine, self._client, self._reporter, host, self.settle)
         self.ppp = PppServer(self.machine, self._client, self._reporter, host, self.settle)
         self.dhcp = DhcpServer(self.machine, self._client, self._reporter, host, self.settle)
+        self._services = (self.hotspot, self.ppp, self.dhcp)
         self.executor = Executor(self.machine)
         self.files = Files(self.machine, self.executor)
-        self._interfaces = Interfaces(self.machine)
-        self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
+        self.faults = Faults(self._cut_api, self._restore_api, lambda keep: self.configuration.forget(keep_users=keep))
         self._incoming = Incoming(self.machine, [self.hotspot.roster, self.ppp.roster], self.faults, host, coa_port)
+        self.terminal = Terminal(self.machine, self.executor, self.files)
+        self._scheduler = Scheduler(self.machine, self.terminal)
+        self.exporter = Exporter(self.machine, self.executor, self.files)
         HotspotMenus(self.machine, self.executor, self.hotspot)
         PppMenus(self.machine, self.executor, self.ppp)
         self.dhcp.attach(self.executor)
         Fetcher(self.machine, self.executor, self.files)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
-        self.executor.after_write += [self._wrote, self.hotspot.configuration_changed]
-        self._furnish(factory.furnish)
+        self.configuration = Configuration(
+            self.machine, self.files, self._services, self._client, self._system, self._scheduler
+        )
+        Backup(self.machine, self.executor, self.files, self.configuration.restore)
+        self.executor.after_write += [self.configuration.wrote, self.hotspot.configuration_changed]
+        self.configuration.furnish(factory.furnish)
         factory.add_account(self.machine, username, password)
         service = Service(self.machine, self.executor, self, self.faults)
         self._api = ApiServer(service, host, api_port, api_ssl_port)
@@ -147,7 +159,7 @@ class VirtualRouter:
 
     def run_due(self) -> None:
         """Do what has fallen due, and wait for what it set off."""
-        while self.machine.run_timers():
+        while self.machine.run_timers() or self._scheduler.run_due():
             self.settle()
 
     def settle(self) -> None:
@@ -179,6 +191,7 @@ class VirtualRouter:
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
             self.machine.run_timers()
+            self._scheduler.run_due()
 
     # The administrator
 
@@ -196,6 +209,19 @@ class VirtualRouter:
         answer = self.executor.execute(request, lambda row: rows.append(dict(row)))
         self.settle()
         return [answer] if answer else rows
+
+    def paste(self, text: str) -> str:
+        """Somebody at the box types or pastes lines into the terminal; what it shows, errors among it."""
+        shown = self.terminal.paste(text)
+        self.settle()
+        return shown
+
+    def run_script(self, text: str) -> str:
+        """Lines as `/import` would run them, with all rights; what they show. Raises ScriptError at the first that fails."""
+        shown: list[str] = []
+        self.terminal.run_lines(text, ALL_POLICIES, threading.Event(), shown)
+        self.settle()
+        return "\n".join(shown)
 
     set_up_hotspot = set_ups.set_up_hotspot
     set_up_pppoe = set_ups.set_up_pppoe
@@ -252,9 +278,8 @@ class VirtualRouter:
             if not self._is_on:
                 return
             self._is_on = False
-            self.hotspot.power_off()
-            self.ppp.power_off()
-            self.dhcp.power_off()
+            for service in self._services:
+                service.power_off()
             self.machine.timers.clear()
             self._client.forget()
             if graceful:
@@ -275,10 +300,11 @@ class VirtualRouter:
             for table in self.machine.tables.existing():
                 table.renumber()
             self.files.boot()
+            self.terminal.boot()
+            self._scheduler.boot()
             self._reporter.boot(on=True)
-            self.hotspot.power_on()
-            self.ppp.power_on()
-            self.dhcp.power_on()
+            for service in self._services:
+                service.power_on()
         if not self.faults.is_unreachable:
             self._api.open()
         self.settle()
@@ -339,49 +365,11 @@ class VirtualRouter:
         if self._is_on:
             self._api.open()
 
-    def _forget_everything(self, keep_api_users: bool) -> None:
-        users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
-        self._begin_anew(factory.furnish, users if keep_api_users else [])
-
     def reset(self, *, no_defaults: bool) -> None:
         """Hold the button: everything is forgotten, and the box comes up empty or with the vendor's own set-up.
 
         Afterwards only `admin` without a password may log in.
         """
-
-        def set_up(machine: Machine) -> None:
-            factory.bare(machine)
-            if not no_defaults:
-                factory.default_configuration(machine)
-
-        self._begin_anew(set_up, [])
+        self.configuration.begin_anew(factory.nothing if no_defaults else factory.default_configuration, [])
         self._api.cut_connections()
         self.settle()
-
-    def _begin_anew(self, set_up: Callable[[Machine], None], users: list[dict[str, str]]) -> None:
-        with self.machine.lock:
-            for service in (self.hotspot, self.ppp, self.dhcp):
-                service.power_off()
-            self.hotspot.cookies.clear()
-            self._client.forget()
-            self.machine.tables.forget()
-            self.files.forget()
-            self._interfaces.forget()
-            self._furnish(set_up)
-            self._system.attach_live_values()
-            for values in users or [{"name": "admin", "password": ""}]:
-                factory.add_account(self.machine, values["name"], values.get("password", ""))
-            for service in (self.hotspot, self.ppp, self.dhcp):
-                service.power_on()
-
-    def _furnish(self, set_up: Callable[[Machine], None]) -> None:
-        set_up(self.machine)
-        for menu in interfaces.KINDS:
-            self._interfaces.wrote(menu)
-        for page, text in pages.FACTORY.items():
-            self.files.write(f"{self.machine.board.file_path('hotspot')}/{page}", text.encode())
-        soundness.weigh(self.machine, interfaces.ALL)
-
-    def _wrote(self, menu: str) -> None:
-        self._interfaces.wrote(menu)
-        soundness.weigh(self.machine, menu)

@@ -33,6 +33,7 @@ VERSIONS = {"7.21.5": "7.21.5", "7.18.2": "7.18.2", "6.49.18": "7.18.2", "6.42.1
 _ENUM = re.compile(r"(?:enum|ubit) \(([^)]*)\)")
 _NUM_RANGE = re.compile(r"\bnum \[\s*(-?\d+) \.\.\s*(\d+)\s*\]")
 _DESC_RANGE = re.compile(r"(\S+?)\.\.(\S+) \(time interval\)")
+_FLAGS = re.compile(r"^address \(flags=([^)]*)\)$")
 _LENGTH = re.compile(r"max length (\d+)")
 _FREE_WORDS = ("string", "super", "multi", "composite", "object", "file", "iface_enum", "switch", "date", "enum ,")
 
@@ -202,6 +203,9 @@ def _parse_type(stated: str, description: str) -> Kind:
         forms.add("ipAddr")
     if re.search(r"\b(address|ip6Addr)\b", bare):
         forms.add("address")
+    flags = _FLAGS.search(stated)
+    if flags and set("Di/") & set(flags[1]):  # a name, an interface or a network will do as well
+        forms = {"free"}
     if any(word in stated for word in _FREE_WORDS) or (not forms and len(words) < 2):
         forms = {"free"}
     if stated in OWN_FORMS:

@@ -41,7 +41,7 @@ class SystemMenus:
         executor.register("/radius", "reset-counters", self._reset_radius)
         executor.register("/radius/incoming", "monitor", self._monitor_incoming, slow=True)
         executor.register("/system/clock", "set", self._set_clock)
-        executor.register("/system/reboot", "", self._reboot_soon)
+        executor.register("/system/reboot", "", self._reboot_now)
         for menu in ("/ping", "/tool/ping"):
             executor.register(menu, "", self._ping, slow=True)
         for level in ("info", "warning", "error", "debug"):
@@ -156,7 +156,11 @@ class SystemMenus:
         self._client.lines.counters.clear()
         return {}
 
-    def _reboot_soon(self, _request: Request, _emit: Emit) -> dict[str, str]:
+    def _reboot_now(self, _request: Request, _emit: Emit) -> dict[str, str]:
+        self.reboot_soon()
+        return {}
+
+    def reboot_soon(self) -> None:
         """Answer first, then go down."""
 
         def work() -> None:
@@ -164,7 +168,6 @@ class SystemMenus:
             self._reboot()
 
         threading.Thread(target=work, name="router-reboot", daemon=True).start()
-        return {}
 
     def _write_log(self, request: Request, _emit: Emit) -> dict[str, str]:
         with self._machine.lock:

@@ -25,6 +25,7 @@ from cli.commands import (
     settings,
     up,
     voucher,
+    why,
 )
 from cli.failures import KNOWN, explain
 from cli.places import ROOT
@@ -53,6 +54,7 @@ app.command("migrate")(migrate.migrate)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("why")(why.why)
 router.app.command("install")(install.install)
 app.add_typer(router.app, name="router")
 app.add_typer(package.app, name="package")

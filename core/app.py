@@ -140,9 +140,13 @@ class App:
 
     def lookout(self) -> Hotspot:
         """Connections of their own for looking at hundreds of routers, with less patience for the single one. Close it at the end."""
-        from core.adapters.registry import lookout
+        from core.adapters.routeros import (  # and not the registry: the other adapters are large
+            MikrotikHotspot,
+            Patience,
+        )
 
-        return lookout(self.clock)
+        patience = Patience(turn_seconds=1, connect_seconds=2, command_seconds=4, call_seconds=6, pause_seconds_max=5)
+        return MikrotikHotspot(patience, monotonic=self.clock.monotonic)
 
     def close(self) -> None:
         """Let go of connections."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from core.findings import RouterHealth, Verification
 from core.money import Money
 from core.phone import Msisdn
 from core.planning import Planner
@@ -258,52 +259,6 @@ class ActiveRow:
     uptime_seconds: int
 
 
-@dataclass(frozen=True, slots=True)
-class RouterHealth:
-    """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable.
-
-    `active_count` are sessions of hotspot and PPP. Not `thorough`: problems were not looked for.
-    """
-
-    identity: str
-    version: str
-    board: str
-    uptime_seconds: int
-    clock_skew_seconds: int | None
-    active_count: int
-    problems: list[str] = field(default_factory=list)
-    thorough: bool = True
-    cpu_percent: int | None = None
-    serial: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """Something about a router that a person should know, and what to do about it. `blocks`: it cannot be kept so.
-
-    `code`: name · unreachable · closed · tls · silence · foreign · broken · certificate · login · old · rights · device_mode ·
-    clock · set_up, or one of what routers say.
-    """
-
-    code: str
-    text: str
-    advice: str
-    blocks: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Verification:
-    """What came of trying a router. `health` None: it did not get so far. `certificate_sha256` is what it showed, may be empty."""
-
-    findings: tuple[Finding, ...] = ()
-    health: RouterHealth | None = None
-    certificate_sha256: str = ""
-
-    @property
-    def blocked(self) -> bool:
-        return any(finding.blocks for finding in self.findings)
-
-
 class Hotspot(Protocol):
     """One router's hotspot, over its API. After every write it reads back; a `!trap` is a failed write."""
 
@@ -341,6 +296,10 @@ class Hotspot(Protocol):
 
     def export(self, router: RouterAddress) -> str:
         """Its whole configuration as text, as `/export` writes it; what could not be had is said in comments in it."""
+        ...
+
+    def close(self) -> None:
+        """Hang up everywhere."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""`python -m jobs relay|worker|clock|prober`: one process of each kind or more; see the Procfile."""
+"""`python -m jobs relay|worker|clock`: one process of each kind or more; see the Procfile."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from jobs.stopping import stop_on_signals
 def main(arguments: list[str] | None = None) -> int:
     """Run one process until SIGTERM or SIGINT. 0 when it stopped in order, 2 when the configuration cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m jobs", description=__doc__)
-    parser.add_argument("process", choices=("relay", "worker", "clock", "prober"))
+    parser.add_argument("process", choices=("relay", "worker", "clock"))
     process: str = parser.parse_args(arguments).process
     stop = stop_on_signals()
     try:
@@ -31,14 +31,12 @@ def main(arguments: list[str] | None = None) -> int:
             from jobs.registry import JOBS  # only workers need the jobs and what they bring along
 
             worker.run(app, JOBS, stop)
-        elif process == "prober":
-            from jobs.prober import Prober
-
-            Prober(app, app.lookout()).run(stop)
         else:
+            from jobs.prober import watching
             from jobs.sweeps import SWEEPS
 
-            clock.run(app, SWEEPS, stop)
+            with watching(app, stop):
+                clock.run(app, SWEEPS, stop)
     finally:
         app.close()
     return 0

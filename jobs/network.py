@@ -7,8 +7,9 @@ from datetime import datetime
 
 from core import network
 from core.errors import GatewayDown, GatewayRefused
+from core.findings import RouterHealth
 from core.network import AccessPlan, LoginPlan, SessionPlan
-from core.ports import ActiveRow, RouterAddress, RouterHealth, RunningSession, World
+from core.ports import ActiveRow, RouterAddress, RunningSession, World
 from core.tasks import BackUp, LogIn, LogOut, Probe, Settle, SyncAccess
 from core.uow import UnitOfWork
 from jobs import steering

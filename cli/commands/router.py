@@ -16,7 +16,8 @@ from cli.failures import Failed, first_line
 from cli.shop import Shop, TenantOption, shop
 from core import network, tenants
 from core.errors import GatewayFailure
-from core.ports import RouterAddress, RouterHealth
+from core.findings import RouterHealth
+from core.ports import RouterAddress
 from core.texts import duration
 from core.uow import UnitOfWork
 

@@ -12,7 +12,7 @@ from core.adapters.africastalking import AfricasTalking
 from core.adapters.payments.daraja import Daraja, DarajaAccount
 from core.adapters.radius_coa import RadiusCoA
 from core.adapters.radius_rows import RadiusRows
-from core.adapters.routeros import MikrotikHotspot, Patience
+from core.adapters.routeros import MikrotikHotspot
 from core.adapters.tokens import RedisTokens, TokenStore
 from core.clock import Clock
 from core.ports import PaymentGateway, SmsGateway, World
@@ -40,14 +40,6 @@ class Connections:
 
     def close(self) -> None:
         self.hotspot.close()
-
-
-def lookout(clock: Clock) -> MikrotikHotspot:
-    """For a process that looks at all routers again and again."""
-    return MikrotikHotspot(
-        Patience(turn_seconds=1, connect_seconds=2, command_seconds=4, call_seconds=6, pause_seconds_max=5),
-        monotonic=clock.monotonic,
-    )
 
 
 def build_world(

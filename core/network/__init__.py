@@ -27,7 +27,15 @@ from core.network.blueprints import (
 from core.network.desired import AccessPlan, desired
 from core.network.drift import forget_sightings, heal
 from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
-from core.network.health import due_for_a_look, look_soon, outages_of, router_down, router_up, spread
+from core.network.health import (
+    due_for_a_look,
+    look_soon,
+    outages_of,
+    router_down,
+    router_up,
+    somebody_waits_for_a_look,
+    spread,
+)
 from core.network.inquiries import Answer, answers_to, users_of
 from core.network.install import BadLifetime, Box, Invitation, came_home, claim, invitation, invite
 from core.network.layout import Layout
@@ -176,6 +184,7 @@ __all__ = [
     "sessions_of",
     "settle_outage",
     "settled",
+    "somebody_waits_for_a_look",
     "spread",
     "synced",
     "take_tunnel",

@@ -9,9 +9,10 @@ from sqlalchemy import String, cast, func, or_, select, update
 
 from core import outbox
 from core.db import among
+from core.findings import RouterHealth
 from core.network.actions import address_of, router
 from core.network.models import Outage, Router
-from core.ports import RouterAddress, RouterHealth
+from core.ports import RouterAddress
 from core.radius_tables import radacct
 from core.roles import Can, requires, system_only
 from core.texts import one_line
@@ -53,6 +54,13 @@ def due_for_a_look(uow: UnitOfWork, every: timedelta, limit: int) -> list[tuple[
         update(Router).where(here).values(probe_at=uow.now + every).execution_options(synchronize_session=False)
     )
     return [(row.tenant_id, address_of(uow, row)) for row in uow.session.scalars(select(Router).where(here))]
+
+
+@system_only
+def somebody_waits_for_a_look(uow: UnitOfWork) -> bool:
+    """Whether any router's time has come. For visits of no tenant."""
+    waits = or_(Router.probe_at.is_(None), Router.probe_at <= uow.now)
+    return uow.session.scalar(select(Router.id).where(waits).limit(1)) is not None
 
 
 @system_only

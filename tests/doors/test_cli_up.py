@@ -190,7 +190,7 @@ def test_the_demo_ends_with_a_device_online_and_leaves_nothing_running(box: Box)
     for step in ("dials", "Enter PIN", "types the PIN", "RADIUS rows", "SMS receipt", "session has started", "browses"):
         assert step in story
     assert re.search(r"^ +\d+\.\d\d s +\+ *\d+\.\d\d +the caller dials", story, re.MULTILINE)
-    assert {"sim", "portal", "ussd", "radius", "relay", "worker.1", "worker.2", "clock", "prober", "redis"} == set(started)
+    assert {"sim", "portal", "ussd", "radius", "relay", "worker.1", "worker.2", "clock", "redis"} == set(started)
     assert not any(alive(pid) for pid in started.values())
 
 

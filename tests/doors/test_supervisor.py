@@ -73,7 +73,7 @@ def alive(pid: int) -> bool:
 
 def test_the_projects_procfile_names_every_process_once() -> None:
     commands = parse_procfile((ROOT / "Procfile").read_text(encoding="utf-8"))
-    assert list(commands) == ["portal", "ussd", "radius", "relay", "worker", "clock", "prober"]
+    assert list(commands) == ["portal", "ussd", "radius", "relay", "worker", "clock"]
     assert commands["worker"] == ["python", "-m", "jobs", "worker"]
 
 

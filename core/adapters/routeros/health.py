@@ -15,7 +15,7 @@ from core.adapters.routeros.tables import ACTIVE, actives
 from core.adapters.routeros.values import Row, duration_ms, flag, harmless, number, seconds, words
 from core.adapters.routeros.wanted import HOTSPOT, PPP
 from core.adapters.routeros.wire import Trap
-from core.ports import RouterHealth
+from core.findings import RouterHealth
 
 RADIUS, INCOMING, PROFILE, PPP_AAA = "/radius", "/radius/incoming", "/ip/hotspot/profile", "/ppp/aaa"
 TAG = tag_of(RADIUS, "radius")[1]

@@ -12,7 +12,8 @@ from core.adapters.routeros.planner import MikrotikPlanner
 from core.adapters.routeros.values import mac_address
 from core.adapters.routeros.wire import Patience
 from core.errors import GatewayRefused
-from core.ports import ActiveRow, HostRow, RouterAddress, RouterHealth, RunningSession, Verification
+from core.findings import RouterHealth, Verification
+from core.ports import ActiveRow, HostRow, RouterAddress, RunningSession
 
 
 class MikrotikHotspot:

@@ -12,7 +12,8 @@ from core.adapters.routeros.reading import Reading
 from core.adapters.routeros.sayings import meaning
 from core.adapters.routeros.wire import Trap
 from core.errors import GatewayDown, GatewayRefused
-from core.ports import Finding, RouterAddress, RouterHealth, Verification
+from core.findings import Finding, RouterHealth, Verification
+from core.ports import RouterAddress
 
 OLDEST, OLDEST_TRIED = (6, 43), (6, 49)
 RIGHTS = ("api", "read", "write", "test", "ftp")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from core.ports import ActiveRow, HostRow, RouterHealth
+from core.findings import RouterHealth
+from core.ports import ActiveRow, HostRow
 
 PHONE, DEVICE, LOGIN = "phone", "device", "login"
 

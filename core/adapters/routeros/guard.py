@@ -43,7 +43,7 @@ def _undone(step: Step, reading: Reading) -> Iterator[str]:
         yield f"{command(menu, 'remove')} {found(menu, step.row)}"
     elif step.verb == SET:
         row = row_of(reading, step.wanted) if step.wanted else None
-        before = tuple((name, shown(row or {}, name)) for name, _ in step.words if name not in SECRETS)
+        before = tuple((name, _said(row or {}, name)) for name, _ in step.words if name not in SECRETS)
         where = "" if step.wanted and step.wanted.kind is Kind.SETTING else f"{found(menu, step.row)} "
         if before:
             yield f"{command(menu, 'set')} {where}{given(before)}"
@@ -52,4 +52,10 @@ def _undone(step: Step, reading: Reading) -> Iterator[str]:
     elif step.verb == REMOVE:
         row = next(iter(matching(reading, menu, step.row[:1])), {})
         names = [name for name in PROPERTIES[menu].split(",") if name not in FLAGS and row.get(name)]
-        yield f"{command(menu, 'add')} {given(tuple((name, row[name]) for name in names))}"
+        yield f"{command(menu, 'add')} {given(tuple((name, _said(row, name)) for name in names))}"
+
+
+def _said(row: Row, name: str) -> str:
+    """A value as it is written, where it is read otherwise."""
+    text = shown(row, name)
+    return {"true": "yes", "false": "no"}.get(text, text)

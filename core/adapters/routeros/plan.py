@@ -134,6 +134,8 @@ def _others(reading: Reading, one: Wanted) -> list[Row]:
 
 
 def _compare(reading: Reading, facts: RouterFacts, one: Wanted) -> tuple[list[Step], str]:
+    if one.menu == "/ip/hotspot" and not facts.hotspot_allowed:
+        return [], ""  # told as a whole; the router would refuse
     row = row_of(reading, one)
     if row is None and one.kind is Kind.NAMED:
         return [], f"{one.menu}: there is no {_label(one.find)}"

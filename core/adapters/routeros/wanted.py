@@ -32,7 +32,7 @@ def wanted(blueprint: Blueprint, facts: RouterFacts) -> list[Wanted]:
         *_clock(blueprint, facts),
         *_log(blueprint),
         *_radius(blueprint, facts),
-        *(wanted_box.hotspot(blueprint, facts, profile(blueprint, facts)) if box else _hotspots(blueprint, facts)),
+        *(wanted_box.hotspot(blueprint, profile(blueprint, facts)) if box else _hotspots(blueprint, facts)),
         *_lines(blueprint, facts),
         *garden(blueprint),
         *wanted_firewall.forward(blueprint),

@@ -82,10 +82,10 @@ def addresses(blueprint: Blueprint) -> Iterator[Wanted]:
     yield Wanted("/ip/dhcp-server", "lan", (("name", "duka-lan"), *server), Stage.ADDRESSES, unique="interface")
 
 
-def hotspot(blueprint: Blueprint, facts: RouterFacts, profile: Words) -> Iterator[Wanted]:
+def hotspot(blueprint: Blueprint, profile: Words) -> Iterator[Wanted]:
     """Profile, server, and what departed devices are told by."""
     lan = blueprint.lan
-    if lan is None or not facts.hotspot_allowed:
+    if lan is None:
         return
     yield Wanted("/ip/hotspot/profile", "hotspot", (*_place(lan), *profile), Stage.ACCESS)
     yield keepalive()

@@ -123,11 +123,12 @@ def _account(blueprint: Blueprint) -> Iterator[Wanted]:
     api = blueprint.api
     if api is None:
         return
-    allowed = ",".join((*api.allowed, *((blueprint.tunnel.server_network,) if blueprint.tunnel else ())))
+    sources = ",".join((*api.allowed, *((blueprint.tunnel.server_network,) if blueprint.tunnel else ())))
+    allowed: Words = (("address", sources),) if sources else ()
     yield Wanted("/user/group", "api", (("policy", RIGHTS),), Stage.RISKY)
-    values = (("name", api.name), ("group", GROUP), ("password", api.password), ("address", allowed), ON)
+    values = (("name", api.name), ("group", GROUP), ("password", api.password), *allowed, ON)
     yield Wanted("/user", "api", values, Stage.RISKY, unique="name", once=frozenset({"password"}))
-    service = (("port", str(api.port)), ("address", allowed), ON)
+    service = (("port", str(api.port)), *allowed, ON)
     name = "api-ssl" if api.tls else "api"
     yield Wanted("/ip/service", "api", service, Stage.RISKY, Kind.NAMED, find=(("name", name),))
     for off in SERVICES_OFF:

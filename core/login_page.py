@@ -104,7 +104,7 @@ class _Pages:
     def _api(self) -> str:
         """What a phone that knows RFC 8908 is told, when it asks the router."""
         return (
-            "{\n\"captive\": $(if logged-in == 'yes')false$(else)true$(endif),\n"
+            '{\n"captive": $(if logged-in == "yes")false$(else)true$(endif),\n'
             f'"user-portal-url": {json.dumps(self._portal)},\n'
             '$(if session-time-left-secs != 0)"seconds-remaining": $(session-time-left-secs),$(endif)\n'
             '$(if remain-bytes-total)"bytes-remaining": $(remain-bytes-total),$(endif)\n'

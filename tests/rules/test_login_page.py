@@ -104,7 +104,7 @@ def test_a_phone_that_asks_the_router_is_told_whether_it_is_held_back(
 ) -> None:
     text = login_page.files(BLUEPRINT)["api.json"]
     online, secs = state["logged-in"] == "yes", state.get("secs", "0")
-    text = text.replace("$(if logged-in == 'yes')false$(else)true$(endif)", "false" if online else "true")
+    text = text.replace('$(if logged-in == "yes")false$(else)true$(endif)', "false" if online else "true")
     text = re.sub(r"\$\(if session-time-left-secs != 0\)(.*)\$\(endif\)", r"\1" if secs != "0" else "", text)
     text = re.sub(r"\$\(if remain-bytes-total\)(.*)\$\(endif\)", "", text)
     told = json.loads(text.replace("$(session-time-left-secs)", secs))

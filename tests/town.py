@@ -45,9 +45,9 @@ ROUNDS_MAX = 200
 
 
 @contextmanager
-def web_server(web: Flask) -> Iterator[str]:
-    """A Flask app on a loopback port of the system's choice; its base URL."""
-    server: BaseWSGIServer = make_server("127.0.0.1", 0, web, threaded=True)
+def web_server(web: Flask, port: int = 0) -> Iterator[str]:
+    """A Flask app on a loopback port, of the system's choice unless one is named; its base URL."""
+    server: BaseWSGIServer = make_server("127.0.0.1", port, web, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web", daemon=True)
     thread.start()
     try:
@@ -246,10 +246,10 @@ def open_town(settings: Settings) -> Iterator[Town]:
         VirtualRouter(identity="market", username="duka", password="router-pass", clock=router_clock) as router,
     ):
         bare = open_app(settings, clock=clock)
-        with web_server(portal_app(bare)) as portal_base:
+        with web_server(portal_app(bare), settings.portal.port) as portal_base:
             app = open_app(settings.model_copy(update={"public_url": portal_base}), clock=clock)
             prober = Prober(app, app.lookout)
-            server = RadiusServer(app, "127.0.0.1", 0, 0)
+            server = RadiusServer(app, "127.0.0.1", settings.radius.auth_port, settings.radius.acct_port)
             server.start()
             try:
                 with web_server(ussd_app(app)) as ussd_base:

@@ -11,6 +11,7 @@ from core.adapters.routeros import bootstrap
 from core.adapters.routeros.bootstrap import AskedBox, RouterScripts, facts_of
 from core.adapters.routeros.desire import Kind, Stage, Wanted
 from core.adapters.routeros.facts import WIFI, WIRELESS
+from core.adapters.routeros.rsc import made_so
 from core.adapters.routeros.wanted import wanted
 from sim.routeros.schema import Schema
 from sim.routeros.script_parser import Parser
@@ -102,7 +103,7 @@ def test_the_script_that_asks_and_the_pasted_line_are_known(version: str, base: 
 )
 def test_something_wrong_in_the_list_would_be_noticed(planted: Wanted) -> None:
     for version in ("7.21.5", "7.18.2"):
-        assert complaints(bootstrap.made_so(planted), tree(version)) != []
+        assert complaints(made_so(planted), tree(version)) != []
 
 
 HOSTILE = ['"; /system reset-configuration; :put "', "$[/system reboot]", "a\nb", "Café ☕ \\ $x [y] {z}", "who?"]

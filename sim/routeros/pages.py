@@ -41,7 +41,7 @@ FACTORY = {
     ),
 }
 _TOKEN = re.compile(r"\$\((if [^)]*|elif [^)]*|else|endif|[A-Za-z0-9-]+)\)")
-_TEST = re.compile(r'([A-Za-z0-9-]+)\s*(==|!=|<=|>=|<|>)\s*(?:"([^"]*)"|(\S+))')
+_TEST = re.compile(r'([A-Za-z0-9-]+)\s*(==|!=|<=|>=|<|>)\s*(?:"([^"]*)"|\'([^\']*)\'|(\S+))')
 
 
 @dataclass
@@ -109,9 +109,9 @@ class _Branch:
     def of(cls, test: str, values: Mapping[str, str]) -> _Branch:
         found = _TEST.fullmatch(test.strip())
         if found and found[1] == "http-status":
-            return cls(True, True, status=int(found[4] or found[3]))
+            return cls(True, True, status=int(_wanted(found)))
         if found and found[1] == "http-header":
-            return cls(True, True, header=found[3] or found[4])
+            return cls(True, True, header=_wanted(found))
         holds = _holds(test, values)
         return cls(holds, holds)
 
@@ -131,12 +131,16 @@ def _holds(test: str, values: Mapping[str, str]) -> bool:
     found = _TEST.fullmatch(test.strip())
     if not found:
         return values.get(test.strip(), "") != ""
-    have, wanted = _value(found[1], values), found[3] if found[3] is not None else found[4]
+    have, wanted = _value(found[1], values), _wanted(found)
     if found[2] in ("==", "!="):
         same = have == wanted or (wanted == "0" and have in ("", "0"))
         return same == (found[2] == "==")
     left, right = (int(one) if one.isdigit() else 0 for one in (have, wanted))
     return {"<": left < right, ">": left > right, "<=": left <= right, ">=": left >= right}[found[2]]
+
+
+def _wanted(found: re.Match[str]) -> str:
+    return next(text for text in found.groups()[2:] if text is not None)
 
 
 def _value(name: str, values: Mapping[str, str]) -> str:

@@ -32,6 +32,7 @@ from sim.routeros.radius import RadiusClient
 from sim.routeros.scheduler import Scheduler
 from sim.routeros.schema import schema_for
 from sim.routeros.server import ApiServer
+from sim.routeros.surroundings import Surroundings
 from sim.routeros.system_menus import SystemMenus
 from sim.routeros.terminal import Terminal
 
@@ -83,7 +84,6 @@ class VirtualRouter:
         HotspotMenus(self.machine, self.executor, self.hotspot)
         PppMenus(self.machine, self.executor, self.ppp)
         self.dhcp.attach(self.executor)
-        Fetcher(self.machine, self.executor, self.files)
         self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
         self.configuration = Configuration(
             self.machine, self.files, self._services, self._client, self._system, self._scheduler
@@ -94,6 +94,9 @@ class VirtualRouter:
         factory.add_account(self.machine, username, password)
         service = Service(self.machine, self.executor, self, self.faults)
         self._api = ApiServer(service, host, api_port, api_ssl_port)
+        self.around = Surroundings(self.machine, self.hotspot, self.files, service, self._api)
+        Fetcher(self.machine, self.executor, self.files, self.around.internet, self.around.uplink)
+        self.executor.after_write.insert(1, self.around.wrote)
         self._client.listen(self._incoming.sock, self._incoming.hear)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="router-clock", daemon=True)
@@ -104,6 +107,7 @@ class VirtualRouter:
     def start(self) -> VirtualRouter:
         """Open the ports and let time pass."""
         self._api.open()
+        self.around.open()
         self._client.start()
         if isinstance(self.clock, ManualClock):
             self.clock.attach(self)
@@ -118,6 +122,7 @@ class VirtualRouter:
             self.clock.detach(self)
         elif self._ticker.is_alive():
             self._ticker.join()
+        self.around.close()
         self._api.close()
         self._client.stop()
         self._incoming.close()
@@ -284,6 +289,7 @@ class VirtualRouter:
             self._client.forget()
             if graceful:
                 self._reporter.boot(on=False)
+        self.around.close()
         self._api.close(keep_ports=True)
         self._client.wait_quiet(SETTLE_SECONDS_MAX if self.clock.manual else GOODBYE_SECONDS)
 
@@ -307,6 +313,7 @@ class VirtualRouter:
                 service.power_on()
         if not self.faults.is_unreachable:
             self._api.open()
+        self.around.open()
         self.settle()
 
     # What tests and pages look at
@@ -372,4 +379,5 @@ class VirtualRouter:
         """
         self.configuration.begin_anew(factory.nothing if no_defaults else factory.default_configuration, [])
         self._api.cut_connections()
+        self.around.open()
         self.settle()

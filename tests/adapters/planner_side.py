@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
 from core.adapters.routeros import MikrotikHotspot
 from core.blueprint import ApiUser, Blueprint, DialIn, Lan, Lines, Opening, RadiusClient, Scope, WireGuard
 from core.errors import GatewayRefused
+from core.planning import Planner
 from core.ports import RouterAddress
 
 LAN = Lan(address="10.20.0.1/16", pool="10.20.0.2-10.20.255.254", dns_name="wifi.duka")
@@ -52,6 +54,12 @@ def box_blueprint(router: RouterAddress, auth_port: int, acct_port: int, **chang
         garden=GARDEN, api=ApiUser(router.username, router.password, ("127.0.0.1",), router.api_port),
     )  # fmt: skip
     return replace(whole, **changes)
+
+
+def new_planner() -> tuple[Planner, Callable[[], None]]:
+    """A planner with connections of its own, and how to hang up."""
+    hotspot = MikrotikHotspot()
+    return hotspot.planner, hotspot.close
 
 
 def brought(hotspot: MikrotikHotspot, router: RouterAddress, blueprint: Blueprint) -> list[str]:

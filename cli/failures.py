@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 
 from core.config import ConfigError
+from core.db import WrongKey
 from core.errors import GatewayFailure, Refusal
 from core.logs import clean_text
 
@@ -15,7 +16,7 @@ class Failed(Exception):
     """This command could not do it; the message says why and what to do."""
 
 
-KNOWN = (Failed, ConfigError, Refusal, GatewayFailure, DBAPIError)
+KNOWN = (Failed, ConfigError, Refusal, GatewayFailure, DBAPIError, WrongKey)
 
 
 def explain(error: BaseException) -> str:

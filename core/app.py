@@ -31,7 +31,7 @@ from core import (
 from core.adapters.doorbell import Doorbell
 from core.blueprint import Installation
 from core.clock import Clock, SystemClock
-from core.config import Settings, load
+from core.config import ConfigError, Settings, load
 from core.db import Base, make_engine, vault
 from core.ports import Hotspot, World
 from core.roles import SYSTEM, Actor
@@ -160,7 +160,10 @@ def open_app(settings: Settings | None = None, *, clock: Clock | None = None) ->
     """Put the parts together. Raises `ConfigError`; touches neither database nor Redis yet."""
     settings = settings or load()
     clock = clock or SystemClock()
-    vault.unlock([key.strip() for key in settings.secrets.key.split(",") if key.strip()])
+    try:
+        vault.unlock([key.strip() for key in settings.secrets.key.split(",") if key.strip()])
+    except ValueError as error:
+        raise ConfigError("secrets.key is no key as `duka init` makes them: put the file back from your copy") from error
     engine = make_engine(settings.database.url)
     configure_mappers()  # now and not with the first visit: processes that fork from here share it
     return App(

@@ -16,6 +16,7 @@ from core.money import Money
 from core.phone import Msisdn
 from core.planning import Planner
 from core.rates import Burst, Speed, rate_limit
+from core.strays import StrayHunter
 
 # ---- messages ----------------------------------------------------------------------------------------------------------
 
@@ -298,6 +299,10 @@ class Hotspot(Protocol):
         """Its whole configuration as text, as `/export` writes it; what could not be had is said in comments in it."""
         ...
 
+    def clean(self, router: RouterAddress) -> tuple[list[str], list[str]]:
+        """Take everything with our tag off it, but for what we talk through: (what was removed, what was left)."""
+        ...
+
     def close(self) -> None:
         """Hang up everywhere."""
         ...
@@ -371,5 +376,6 @@ class World:
     coa: ChangeOfAuthorization
     sessions: Sessions
     planner: Planner
+    strays: StrayHunter
     callback_urls: dict[str, str] = field(default_factory=dict)
     """By company: the address at which we want to be called back; `?p=<reference>` is appended per prompt."""

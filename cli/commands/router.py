@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from cli import console
-from cli.commands import router_plan
+from cli.commands import router_backup, router_plan, router_record
 from cli.commands.customer import at
 from cli.console import plain
-from cli.failures import Failed, first_line
+from cli.failures import Failed
 from cli.shop import Shop, TenantOption, shop
 from core import network, tenants
 from core.errors import GatewayFailure
@@ -23,8 +24,10 @@ from core.uow import UnitOfWork
 
 SECRET_BYTES = 18
 
-app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, list, test, plan, apply, check.")
+app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, show, test, plan, apply, check, back up.")
 router_plan.add_to(app)
+router_record.add_to(app)
+router_backup.add_to(app)
 Name = Annotated[str, typer.Argument(help="How we call it.")]
 RadiusAddress = Annotated[
     str | None, typer.Option("--radius-address", help="Where the router finds our RADIUS; radius.host by default.")
@@ -59,11 +62,17 @@ def add(
             password=password, hotspot_server=hotspot, mac_auth_password=secrets.token_urlsafe(SECRET_BYTES),
             coa_port=coa_port, radius_secret=secrets.token_urlsafe(SECRET_BYTES),
         )  # fmt: skip
-        health = _first_talk(here, wanted, unverified=unverified)
+        seen = router_record.look(here, wanted)
+        health = seen.health
+        router_record.tell(replace(seen, findings=tuple(one for one in seen.findings if one.code != "set_up")))
+        if seen.blocked and not unverified:
+            raise Failed("nothing was saved (--unverified saves it all the same)")
         router = keep(
-            here, wanted, nas_address=nas_address or _own_address(host), site=site, health=health,
-            radius_address=radius_address or "",
+            here, replace(wanted, certificate_sha256=seen.certificate_sha256),
+            nas_address=nas_address or _own_address(host), site=site, health=health, radius_address=radius_address or "",
         )  # fmt: skip
+        if seen.certificate_sha256:
+            router_record.pinned(seen)
         console.good(
             f"{plain(name)} is registered" + (f": {_about(health)}" if health else ", though it did not answer")
         )
@@ -106,26 +115,10 @@ def list_(tenant: TenantOption = None) -> None:
 def try_out(name: Name, tenant: TenantOption = None) -> None:
     """Talk to it now and say what in its set-up would keep paid customers out. Status 1 when something would."""
     with shop(tenant) as here:
-        health = probe(here, _found(here, name))
+        health = probe(here, found(here, name))
         console.good(f"{plain(name)}: {_about(health)}")
         if _problems(health):
             raise typer.Exit(1)
-
-
-@app.command("remove")
-def remove(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    tenant: TenantOption = None,
-) -> None:
-    """Forget a router: RADIUS does not answer it any more. Nothing is changed on the box."""
-    with shop(tenant) as here:
-        _found(here, name)
-        if not yes and not (console.interactive() and typer.confirm(f"Forget {name}?")):
-            raise Failed("nothing was done: confirm, or say --yes")
-        with here.work() as uow:
-            network.remove_router(uow, network.find_router(uow, name))
-        console.good(f"{plain(name)} is forgotten")
 
 
 def keep(
@@ -140,6 +133,7 @@ def keep(
             hotspot_server=wanted.hotspot_server, coa_port=wanted.coa_port, radius_secret=wanted.radius_secret,
             mac_auth_password=wanted.mac_auth_password,
         )  # fmt: skip
+        network.pin_certificate(uow, made, wanted.certificate_sha256)
         made.layout = made.layout.model_copy(update={"radius_address": radius_address})
         if health is not None:
             network.router_up(uow, made.id, health)
@@ -160,17 +154,7 @@ def probe(here: Shop, router: RouterAddress) -> RouterHealth:
     return health
 
 
-def _first_talk(here: Shop, wanted: RouterAddress, *, unverified: bool) -> RouterHealth | None:
-    try:
-        with console.out.status(f"asking {plain(wanted.name)} …"):
-            return here.world.hotspot.probe(wanted, here.app.clock.now())
-    except GatewayFailure as error:
-        if unverified:
-            return None
-        raise Failed(f"{first_line(error)}; nothing was saved (--unverified saves it all the same)") from error
-
-
-def _found(here: Shop, name: str) -> RouterAddress:
+def found(here: Shop, name: str) -> RouterAddress:
     with here.look() as uow:
         return network.address_of(uow, network.find_router(uow, name))
 

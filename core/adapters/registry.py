@@ -54,6 +54,7 @@ def build_world(
         coa=connections.coa,
         sessions=connections.hotspot,
         planner=connections.hotspot.planner,
+        strays=connections.hotspot.strays,
         callback_urls=callback_urls,
     )
 

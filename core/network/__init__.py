@@ -44,11 +44,12 @@ from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.outages import settle_outage, unsettled
 from core.network.places import Place, place_called, router_with_key
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
-from core.network.records import change_router, pin_certificate
+from core.network.records import Change, change_router, pin_certificate
 from core.network.running import ANEW, HIDDEN, LIVE, NOTHING_NEW, Terms, misfits, terms_of
 from core.network.sessions import AccountingEvent, Traffic
 from core.network.stale import STALE_BATCH, close_silent
 from core.network.steering import Open, SessionPlan, session_plan, settled
+from core.network.strays import Stray, stray_ended, strays
 from core.network.sync import LoginPlan, away, desired_access, let_in, login_plan, logout_plan, online_devices, synced
 from core.network.tending import check_all, tend_all
 from core.network.tunnels import (
@@ -92,6 +93,7 @@ __all__ = [
     "Backup",
     "BadLifetime",
     "Box",
+    "Change",
     "Entitlement",
     "Invitation",
     "Knock",
@@ -113,6 +115,7 @@ __all__ = [
     "SessionPlan",
     "SessionUsed",
     "Sighting",
+    "Stray",
     "Terms",
     "Traffic",
     "Tunnel",
@@ -186,6 +189,8 @@ __all__ = [
     "settled",
     "somebody_waits_for_a_look",
     "spread",
+    "stray_ended",
+    "strays",
     "synced",
     "take_tunnel",
     "tend_all",

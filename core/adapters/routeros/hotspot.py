@@ -6,9 +6,10 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from core.adapters.routeros import export, health, running, sessions, tables, verify
+from core.adapters.routeros import clean, export, health, running, sessions, tables, verify
 from core.adapters.routeros.lines import Lines
 from core.adapters.routeros.planner import MikrotikPlanner
+from core.adapters.routeros.strays import MikrotikStrays
 from core.adapters.routeros.values import mac_address
 from core.adapters.routeros.wire import Patience
 from core.errors import GatewayRefused
@@ -28,6 +29,7 @@ class MikrotikHotspot:
         """`monotonic` times the breaker's pauses, `pause` waits between two looks at a login that is under way."""
         self._lines = Lines(patience or Patience(), monotonic, pause)
         self.planner = MikrotikPlanner(self._lines, patience)
+        self.strays = MikrotikStrays(self._lines)
 
     def let_in(self, router: RouterAddress, mac: str, *, refresh: bool = False) -> ActiveRow | None:
         """Put a paid device online now; see the port. Raises `GatewayRefused` with one of the codes of `sayings`."""
@@ -80,6 +82,11 @@ class MikrotikHotspot:
         """Its configuration as text."""
         with self._lines.talk(router) as talk:
             return export.export(talk)
+
+    def clean(self, router: RouterAddress) -> tuple[list[str], list[str]]:
+        """Take what is ours off it."""
+        with self._lines.talk(router) as talk:
+            return clean.clean(talk)
 
     def close(self) -> None:
         """Hang up everywhere, for an orderly stop."""

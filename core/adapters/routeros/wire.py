@@ -157,7 +157,7 @@ class Connection:
             try:
                 challenge = self.ask(deadline, "/login", f"=name={router.username}", f"=password={router.password}")
             except Broken as error:
-                raise _who_is_that(self._transport.heard) or error from error
+                raise _who_is_that(self._transport.heard, error) from error
             if challenge:
                 raise Trap("cannot log in: this router is too old, it needs RouterOS 6.43")
             undo.pop_all()
@@ -209,10 +209,12 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _who_is_that(heard: bytes) -> Broken | None:
-    """Something else than RouterOS: its first word of an answer is short and begins with `!`."""
+def _who_is_that(heard: bytes, error: Broken) -> Broken:
+    """What the login broke on, in better words if something was heard: RouterOS begins with a short word that has a `!` first."""
+    if heard[1:2] == b"!" and error.code == "silence":
+        return Broken("talks and comes to no end", "broken")
     if not heard or heard[1:2] == b"!":
-        return None
+        return error
     said = harmless(heard.decode("latin-1"))[:40]
     name = next((name for start, name in FOREIGN.items() if heard.startswith(start)), "something that is not RouterOS")
     return Broken(f"is {name} (it says {said!r})", "foreign")

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-CREATED_DISABLED = frozenset({"/ip/hotspot", "/interface/pppoe-server/server"})
+CREATED_DISABLED = frozenset(
+    {"/ip/hotspot", "/interface/pppoe-server/server"}
+    | {f"/interface/{kind}-client" for kind in ("l2tp", "sstp", "ovpn", "pppoe")}
+)
 OFF_VALUES = frozenset({"", "0", "0s", "0.0.0.0", "0.0.0.0:0", "00:00:00:00:00:00"})  # noqa: S104
 """Defaults that mean "not set": such a property is left out of the row (reference routeros.md §1.2)."""
 

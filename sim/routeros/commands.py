@@ -253,6 +253,8 @@ class Executor:
             values["name"] = checks.invented_name(machine, table)
         checks.check_duplicates(machine, table, values, but=None)
         front = self._row_named(table, before) if before is not None else None
+        if front is not None:
+            _refuse_place(table, front)
         number = table.add(values)
         if front is not None:
             table.move(number, front)
@@ -299,7 +301,10 @@ class Executor:
         table = self._machine.tables[request.menu]
         destination = request.arguments.get("destination")
         front = self._row_named(table, destination) if destination else None
+        if front is not None:
+            _refuse_place(table, front)
         for number in self.rows_meant(request, table):
+            _refuse_dynamic(table, number)
             if number != front:
                 table.move(number, front)
         return {}
@@ -338,6 +343,12 @@ def _matches(query: Query, row: Mapping[str, str]) -> bool:
 def _refuse_dynamic(table: Table, number: int) -> None:
     if table.get(number, "dynamic") == "true" and table.menu != "/ip/firewall/address-list":
         raise Trap("failure: can not change dynamic entry")
+
+
+def _refuse_place(table: Table, front: int) -> None:
+    """Rows a hotspot has made stay in front of all others."""
+    if table.get(front, "dynamic") == "true":
+        raise Trap("failure: can not move before dynamic entry")
 
 
 _GENERIC: dict[str, Callable[[Executor, Request, Emit], dict[str, str]]] = {

@@ -84,6 +84,9 @@ def _hardware(machine: Machine) -> None:
         named = {"routerboard": "true", "board-name": board.name, "model": board.name, "serial-number": "HD00PRETEND"}
         _set(machine, "/system/routerboard", {**named, "firmware-type": board.architecture, **version})
 
+    licence = {"system-id": "PRETEND0000"} if board.is_virtual else {"software-id": "PRET-END0", "nlevel": "4"}
+    _set(machine, "/system/license", licence)
+
 
 def _packages(machine: Machine) -> None:
     table = machine.tables["/system/package"]

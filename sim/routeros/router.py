@@ -84,7 +84,15 @@ class VirtualRouter:
         HotspotMenus(self.machine, self.executor, self.hotspot)
         PppMenus(self.machine, self.executor, self.ppp)
         self.dhcp.attach(self.executor)
-        self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
+        self._system = SystemMenus(
+            self.machine,
+            self.executor,
+            self.hotspot,
+            self._client,
+            self._incoming,
+            self.reboot,
+            lambda bare: self.reset(no_defaults=bare),
+        )
         self.configuration = Configuration(
             self.machine, self.files, self._services, self._client, self._system, self._scheduler
         )
@@ -149,6 +157,10 @@ class VirtualRouter:
     def certificate_pem(self) -> bytes:
         """The certificate of the TLS port, for whoever pins it."""
         return self._api.certificate_pem
+
+    def change_certificate(self) -> None:
+        """Somebody put another certificate on the TLS port, or stands between."""
+        self._api.change_certificate()
 
     # Time
 

@@ -54,6 +54,13 @@ class ApiServer:
         self._thread: threading.Thread | None = None
         self._wake: socket.socket | None = None
 
+    def change_certificate(self) -> None:
+        """Another key and certificate for whoever connects from now on."""
+        context, self.certificate_pem = self_signed(self._service.machine.factory_identity, self._host)
+        for door in self._doors:
+            if door.tls is not None:
+                door.tls = context
+
     def port(self, name: str) -> int:
         return next(door.port for door in self._doors if door.name == name)
 

@@ -7,6 +7,7 @@ import ipaddress
 import threading
 
 from sim.routeros.connection import Service
+from sim.routeros.dialled import Concentrator, DialledLines
 from sim.routeros.files import Files
 from sim.routeros.firewall import FILTER, LISTS, Packet, in_any, verdict
 from sim.routeros.garden import Garden
@@ -33,6 +34,7 @@ class Surroundings:
         self.internet = Internet()
         self.uplink = Uplink(machine)
         self.tunnels = Tunnels(machine, self.uplink)
+        self.lines = DialledLines(machine, self.uplink)
         self.garden = Garden(machine, self.internet)
         self._air = Air(machine, hotspot, Servlet(machine, hotspot, files), self.garden, self.internet, self.uplink)
         self._doors: dict[tuple[str, str], ApiServer] = {}
@@ -52,6 +54,13 @@ class Surroundings:
         """Let there be a WireGuard server out there (again, when it was changed): tunnels to it come up where both ends fit."""
         others = [one for one in self.tunnels.servers if (one.endpoint, one.port) != (server.endpoint, server.port)]
         self.tunnels.servers = [*others, server]
+        self._look_around()
+
+    def know_concentrator(self, server: Concentrator) -> None:
+        """Let there be an L2TP server out there (again, when it was changed)."""
+        self.lines.concentrators = [one for one in self.lines.concentrators if one.endpoint != server.endpoint] + [
+            server
+        ]
         self._look_around()
 
     def programs_arrive_by(self, interface: str | None) -> None:
@@ -115,8 +124,10 @@ class Surroundings:
     def arrange_doors(self) -> None:
         """The interface for programs listens at every tunnel address that this machine can play. Call under the lock."""
         self.tunnels.show()
+        self.lines.show()
         wanted = {}
-        for address, interface, source in self.tunnels.addresses() if self._is_open else []:
+        found = [*self.tunnels.addresses(), *self.lines.addresses()] if self._is_open else []
+        for address, interface, source in found:
             if ipaddress.ip_address(address).is_loopback:
                 wanted[address, interface] = Arrival(interface, source, address)
         for key in set(self._doors) - set(wanted):

@@ -30,6 +30,7 @@ class SystemMenus:
         client: RadiusClient,
         incoming: Incoming,
         reboot: Callable[[], None],
+        reset: Callable[[bool], None],
     ) -> None:
         self._machine = machine
         self._executor = executor
@@ -37,11 +38,13 @@ class SystemMenus:
         self._client = client
         self._incoming = incoming
         self._reboot = reboot
+        self._reset = reset
         executor.register("/radius", "monitor", self._monitor_radius, slow=True)
         executor.register("/radius", "reset-counters", self._reset_radius)
         executor.register("/radius/incoming", "monitor", self._monitor_incoming, slow=True)
         executor.register("/system/clock", "set", self._set_clock)
         executor.register("/system/reboot", "", self._reboot_now)
+        executor.register("/system/reset-configuration", "", self._reset_soon)
         for menu in ("/ping", "/tool/ping"):
             executor.register(menu, "", self._ping, slow=True)
         for level in ("info", "warning", "error", "debug"):
@@ -162,12 +165,23 @@ class SystemMenus:
 
     def reboot_soon(self) -> None:
         """Answer first, then go down."""
+        self._soon(self._reboot)
 
-        def work() -> None:
+    def _reset_soon(self, request: Request, _emit: Emit) -> dict[str, str]:
+        """Forget everything, and boot. What else the command can do (run-after-reset, keep-users) nobody needs here."""
+        unknown = set(request.arguments) - {"no-defaults", "skip-backup"}
+        if unknown:
+            raise Trap(f"failure: {min(unknown)} is not part of the virtual router")
+        bare = request.arguments.get("no-defaults", "no") in ("yes", "true")
+        self._soon(lambda: self._reset(bare))
+        return {}
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        def later() -> None:
             threading.Event().wait(REBOOT_DELAY_SECONDS)
-            self._reboot()
+            work()
 
-        threading.Thread(target=work, name="router-reboot", daemon=True).start()
+        threading.Thread(target=later, name="router-reboot", daemon=True).start()
 
     def _write_log(self, request: Request, _emit: Emit) -> dict[str, str]:
         with self._machine.lock:

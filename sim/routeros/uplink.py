@@ -152,3 +152,8 @@ class Uplink:
             for number in table.records
             if table.get(number, "dynamic") == "true" and (menu == ADDRESSES or table.get(number, "dhcp") == "true")
         ]
+
+    def _by_dhcp(self, number: int) -> bool:
+        """Addresses of dialled lines are none of ours."""
+        name = self._machine.tables[ADDRESSES].get(number, "interface")
+        return self._machine.tables["/interface/l2tp-client"].find("name", name) is None

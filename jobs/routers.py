@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import structlog
+
 from core import network
 from core.blueprint import Blueprint
 from core.errors import GatewayDown, GatewayRefused
@@ -12,6 +14,8 @@ from core.ports import RouterAddress, World
 from core.tasks import CheckRouter, TendGarden
 from core.uow import UnitOfWork
 from jobs.job import Decision, Job, Verdict
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,15 @@ def _site(uow: UnitOfWork, router_id: int) -> Site | None:
         return None
 
 
+def _alert(site: Site, drift: str | None) -> None:
+    """Once per change, to whoever reads the log; `duka router plan` and the doctor say more."""
+    name = site.router.name
+    if drift is None:
+        log.info("router.in_step", router=name)
+    else:
+        log.warning("router.drifted", router=name, differences=len(drift.splitlines()), first=drift.splitlines()[0])
+
+
 class Compare(Job[CheckRouter, Site, RouterPlan]):
     """Is it as it should be? What differs is put on record once; the clock asks again, so a failure is an answer too."""
 
@@ -44,13 +57,15 @@ class Compare(Job[CheckRouter, Site, RouterPlan]):
         return world.planner.plan(plan.router, plan.blueprint)
 
     def record(self, uow: UnitOfWork, task: CheckRouter, plan: Site, result: RouterPlan) -> None:
-        network.checked(uow, task.router_id, result)
+        if network.checked(uow, task.router_id, result):
+            _alert(plan, result.drift)
 
     def down(self, uow: UnitOfWork, task: CheckRouter, plan: Site, error: GatewayDown) -> Decision:
         return Verdict.DONE
 
     def refused(self, uow: UnitOfWork, task: CheckRouter, plan: Site, error: GatewayRefused) -> Decision:
-        network.check_failed(uow, task.router_id, str(error))
+        if network.check_failed(uow, task.router_id, str(error)):
+            _alert(plan, str(error))
         return Verdict.DONE
 
 

@@ -70,19 +70,20 @@ def blueprint_of(uow: UnitOfWork, what: Router) -> Blueprint:
 
 
 @system_only
-def checked(uow: UnitOfWork, router_id: int, plan: RouterPlan) -> None:
-    """It was compared with its blueprint. A difference is put on record once, when it comes and when it goes."""
+def checked(uow: UnitOfWork, router_id: int, plan: RouterPlan) -> bool:
+    """It was compared with its blueprint. A difference is put on record once, when it comes and when it goes: then True."""
     found = router(uow, router_id)
     drift = plan.drift and plan.drift[:DRIFT_LENGTH_MAX]
     found.checked_at = uow.now
     if drift == found.drift:
-        return
+        return False
     if drift is None:
         uow.record("router.in_step", found)
     else:
         uow.record("router.drifted", found, differences=drift.splitlines())
     found.drift_since = None if drift is None else found.drift_since or uow.now
     found.drift = drift
+    return True
 
 
 @system_only
@@ -105,10 +106,10 @@ def tended(uow: UnitOfWork, router_id: int, result: Applied) -> None:
 
 
 @system_only
-def check_failed(uow: UnitOfWork, router_id: int, why: str) -> None:
+def check_failed(uow: UnitOfWork, router_id: int, why: str) -> bool:
     """It answers, and could not be compared. That is put on record like a difference."""
     found = router(uow, router_id)
-    checked(uow, router_id, RouterPlan(found.version, found.board, collisions=(one_line(why, 200),)))
+    return checked(uow, router_id, RouterPlan(found.version, found.board, collisions=(one_line(why, 200),)))
 
 
 def _lan(what: Router) -> Lan | None:

@@ -104,11 +104,17 @@ def list_(tenant: TenantOption = None) -> None:
             else:
                 state = "[yellow]never seen[/]"
             address = f"{each.host}:{each.api_port}"
-            rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(each.trouble or "")))
+            rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(_trouble(each))))
     if not rows:
         console.say("there is no router yet: `duka router add`")
         return
     console.table(("name", "API", "RADIUS from", "state", "trouble"), rows)
+
+
+def _trouble(each: network.Router) -> str:
+    count = len(each.drift.splitlines()) if each.drift else 0
+    differing = f"{count} difference{'s' if count > 1 else ''}: `duka router plan {each.name}`" if count else ""
+    return "; ".join(part for part in (each.trouble, differing) if part)
 
 
 @app.command("test")

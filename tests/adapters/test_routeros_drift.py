@@ -176,6 +176,49 @@ def test_an_object_of_the_owners_that_says_the_same_serves_as_well(
     assert hotspot.planner.plan(place, blueprint).in_step
 
 
+def test_a_rule_that_lets_traffic_past_the_speeds_is_told_and_left_alone(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    router.run("/ip/firewall/filter/add", chain="forward", action="fasttrack-connection", comment="defconf: fasttrack")
+    result = hotspot.planner.apply(place, blueprint)
+    (collision,) = result.collisions
+    assert "'defconf: fasttrack' is the owner's" in collision
+    (rule,) = [row for row in router.rows("/ip/firewall/filter") if row["action"] == "fasttrack-connection"]
+    router.run("/ip/firewall/filter/set", id=rule[".id"], disabled="yes")
+    assert hotspot.planner.plan(place, blueprint).in_step
+
+
+def test_an_account_that_may_not_manage_accounts_says_what_somebody_has_to_do(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    brought(hotspot, place, blueprint)
+    hotspot.close()
+    ours = replace(place, username="duka", password="made by us")
+    assert hotspot.planner.plan(ours, blueprint).in_step, "the account we made is enough to look"
+    router.run("/user/group/set", numbers="duka-api", policy="api,ftp,read,test,write,reboot")
+    plan = hotspot.planner.plan(ours, blueprint)
+    assert plan.steps == ()
+    (collision,) = plan.collisions
+    assert "may not manage accounts" in collision
+    router.run("/radius/incoming/set", accept="no")
+    open_rule = next(row for row in router.rows("/ip/firewall/filter") if row.get("comment") == "duka:input-doors")
+    router.run("/ip/firewall/filter/set", id=open_rule[".id"], disabled="yes")
+    assert brought(hotspot, ours, blueprint) == [
+        "/radius/incoming: accept no → yes",
+        "/ip/firewall/filter 'duka:input-doors': disabled yes → no",
+    ], "and to work, with the guard"
+    assert router.rows("/system/scheduler") == []
+
+
+def test_accounts_that_may_not_be_seen_are_not_spoken_of(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    brought(hotspot, place, blueprint)
+    for menu in ("/user", "/user/group"):
+        router.faults.refuse(f"{menu}/print", "not enough permissions (9)")
+    assert hotspot.planner.plan(place, blueprint).in_step
+
+
 def test_a_refusal_at_any_step_stops_there_and_the_next_apply_goes_on(
     router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
 ) -> None:

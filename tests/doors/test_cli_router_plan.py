@@ -48,6 +48,7 @@ def test_check_notes_the_difference_and_repair_mends_it(shop: Box, router: Virtu
     shop.does("router", "check", "market")
     router.run("/radius/incoming/set", accept="no")
     assert "accept no → yes" in shop.fails("router", "check", "market")
+    assert "1 difference" in shop.does("router", "list")
     doctor = shop.fails("doctor")
     assert "is not as it should be" in doctor
     assert "duka router repair market" in doctor

@@ -76,6 +76,9 @@ MADE = (
 )  # fmt: skip
 """Menus in which we make rows, what needs another behind it."""
 
+ACCOUNTS = ("/user", "/user/group")
+"""Only who manages accounts may change them, and on some versions look at them."""
+
 NOT_ON_SIX = frozenset({"/interface/wifi", "/interface/wireguard", "/interface/wireguard/peers", "/system/device-mode"})
 
 DEFAULTS = {

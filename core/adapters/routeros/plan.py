@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from core import login_page
 from core.adapters.routeros.desire import SECRETS, Kind, Stage, Wanted, Words, is_ours
 from core.adapters.routeros.facts import WIRELESS, RouterFacts
-from core.adapters.routeros.menus import MADE, NOT_ON_SIX, is_dynamic, readable, same, shown
+from core.adapters.routeros.menus import ACCOUNTS, MADE, NOT_ON_SIX, is_dynamic, readable, same, shown
 from core.adapters.routeros.reading import Reading
 from core.adapters.routeros.values import Row, flag, harmless
 from core.adapters.routeros.wanted import services, wanted
@@ -28,7 +28,7 @@ RISKY_MENUS = frozenset(
 )  # fmt: skip
 """Where a row of ours that is not wanted any more may be what we came in by."""
 GARDEN_MENUS = ("/ip/hotspot/walled-garden/ip", "/ip/hotspot/walled-garden", "/ip/firewall/address-list")
-ACCOUNTS = ("/user", "/user/group")
+FASTTRACK = "fasttrack-connection"
 PASSING = ("duka:grace-", "duka:undo")
 """Tags of what is there for a short while and is taken away by whoever put it there."""
 
@@ -69,7 +69,7 @@ def draft(reading: Reading, facts: RouterFacts, blueprint: Blueprint) -> Draft:
         raise GatewayRefused(text, code="no_hotspot")
     steps, collisions = _differences(reading, facts, wanted(blueprint, facts), MADE)
     steps += _pages(reading, facts, blueprint)
-    return _drawn(facts, steps, [*_remarks(facts, blueprint), *collisions])
+    return _drawn(facts, steps, [*_remarks(reading, facts, blueprint), *collisions])
 
 
 def garden_draft(reading: Reading, facts: RouterFacts, blueprint: Blueprint) -> Draft:
@@ -136,6 +136,8 @@ def _others(reading: Reading, one: Wanted) -> list[Row]:
 def _compare(reading: Reading, facts: RouterFacts, one: Wanted) -> tuple[list[Step], str]:
     if one.menu == "/ip/hotspot" and not facts.hotspot_allowed:
         return [], ""  # told as a whole; the router would refuse
+    if one.menu in reading.denied:
+        return [], ""
     row = row_of(reading, one)
     if row is None and one.kind is Kind.NAMED:
         return [], f"{one.menu}: there is no {_label(one.find)}"
@@ -246,9 +248,15 @@ def _strays(reading: Reading, facts: RouterFacts, everything: Sequence[Wanted], 
             yield Step(menu, REMOVE, (line,), (), ((".id", row.get(".id", "")), mark), risky=menu in RISKY_MENUS)
 
 
-def _remarks(facts: RouterFacts, blueprint: Blueprint) -> Iterator[str]:
+def _remarks(reading: Reading, facts: RouterFacts, blueprint: Blueprint) -> Iterator[str]:
+    """What nobody but the owner can put right."""
     if not facts.hotspot_allowed and blueprint.lan is not None:
         yield "/system/device-mode forbids the hotspot; only somebody at the box can change it"
+
+    for row in reading.rows("/ip/firewall/filter"):
+        if row.get("action") == FASTTRACK and not flag(row, "disabled") and not is_dynamic(row):
+            label = harmless(row.get("comment", "")) or "without comment"
+            yield f"/ip/firewall/filter {label!r} is the owner's and lets traffic past every customer's speed (fasttrack)"
 
 
 def _group(one: Wanted) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from core.adapters.routeros.lines import Talk
-from core.adapters.routeros.menus import PROPERTIES, SINGLE
+from core.adapters.routeros.menus import ACCOUNTS, PROPERTIES, SINGLE
 from core.adapters.routeros.sayings import meaning
 from core.adapters.routeros.values import Row
 from core.adapters.routeros.wire import Trap
@@ -18,6 +18,8 @@ class Reading:
     def __init__(self, talk: Talk, files: Sequence[str] = ()) -> None:
         """`files` are the paths we look at, besides the directory that tells a board with flash."""
         self.talk = talk
+        self.denied: set[str] = set()
+        """Menus our account may not look at: nothing can be said of them."""
         self._files = ("flash", *files)
         self._seen: dict[str, list[Row]] = {}
 
@@ -50,6 +52,9 @@ class Reading:
                 return self.talk.rows(menu, ".id,name,contents", *(f"?name={path}" for path in self._files), *either)
             return self.talk.rows(menu, f".id,{PROPERTIES[menu]}")
         except Trap as trap:
-            if meaning(trap).code != "version":
+            code = meaning(trap).code
+            if code == "rights" and menu in ACCOUNTS:
+                self.denied.add(menu)
+            elif code != "version":
                 raise
             return []

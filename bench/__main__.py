@@ -1,4 +1,4 @@
-"""`python -m bench [name …]`: hop, servers, activation, sweeps, memory, radius, router_plan; all of them without a name."""
+"""`python -m bench [name …]`: hop, servers, activation, sweeps, memory, radius, router_plan, routers; all of them without a name."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ BENCHES = {
     "memory": "bench.memory:run",
     "radius": "bench.radius:run",
     "router_plan": "bench.router_plan:run",
+    "routers": "bench.probes:run",
 }
 
 

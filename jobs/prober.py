@@ -56,7 +56,7 @@ class Prober:
         self._open_hotspot = open_hotspot
         self._every = timedelta(seconds=app.settings.jobs.probe_seconds)
         self._hands = hands
-        self._held_up = False
+        self._failures = 0
 
     @cached_property
     def _hotspot(self) -> Hotspot:
@@ -82,19 +82,21 @@ class Prober:
         beaten_at: float | None = None
         seen = 0
         while not stop.is_set():
-            before, self._held_up = self._held_up, False
+            failures, taken = self._failures, []
             with guard(self._hold_up):
                 free = self._hands - len(busy)
-                busy |= set(self._take(free) if free else ())
+                taken = self._take(free) if free else []
+                busy |= set(taken)
                 done, busy = wait(busy, TICK_SECONDS, FIRST_COMPLETED)
                 self._record([future.result() for future in done])
                 seen += len(done)
                 if beaten_at is None or time.monotonic() - beaten_at >= BEAT_SECONDS:
                     self._beat(seen)
                     beaten_at, seen = time.monotonic(), 0
-            if before and not self._held_up:
+            if failures and failures == self._failures:
                 log.info("prober.resumed")
-            if len(busy) < self._hands:
+                self._failures = 0
+            if failures != self._failures or not (taken or busy):
                 stop.wait(TICK_SECONDS)
 
     def close(self) -> None:
@@ -110,9 +112,9 @@ class Prober:
             heartbeats.beat(uow.session, NAME, uow.now, seen, 0)
 
     def _hold_up(self, error: Exception) -> None:
-        if not self._held_up:
+        self._failures += 1
+        if self._failures == 1:
             log.error("prober.held_up", error=describe(error), frames=frames(error))
-        self._held_up = True
 
     def _take(self, count: int) -> list[Future[Seen]]:
         with self._app.look(None) as uow:  # asking takes no lock

@@ -58,10 +58,11 @@ def install(
         console.say("RouterOS 6.49 and 7:")
         _show(lines.line(base, wan, believes=True))
         console.hint("public_url in config.toml is not https, so passwords travel in clear: for trying out only")
-    console.hint(
-        "Paste it into the box's terminal (Winbox, or SSH). It may cost the connection; nothing more has to be typed."
+    console.say("1. Let its tunnel in at our end: `duka tunnel server-config` (for RouterOS 6 once more after step 2).")
+    console.say(
+        "2. Paste the line into the box's terminal (Winbox, SSH). The connection may end; nothing more has to be typed."
     )
-    console.hint("Then: `duka router list`")
+    console.say("3. Give the box's `admin` a password. A minute later `duka router list` says that it is online.")
 
 
 def _show(line: str) -> None:

@@ -194,7 +194,7 @@ def _backup(facts: RouterFacts) -> str:
     return block(
         (
             f":if ([:len {found('/file', (('name', f'{name}.backup'),))}] = 0) do={{",
-            f":put {quoted(f'duka: keeping the present configuration as {name}')}",
+            said(f"keeping the present configuration as {name}").rstrip("\n"),
             f"/system backup save name={quoted(name)} dont-encrypt=yes",
             f"/export file={quoted(name)}",
             "}",

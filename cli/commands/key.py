@@ -56,8 +56,6 @@ def rotate() -> None:
                 raise Failed(
                     "some secrets open with no key, so nothing was changed: `duka key check` names them"
                 ) from error
-            if changed:
-                uow.record("secrets.resealed", count=changed)
         found = _count(application)
     if not found.proven:
         raise Failed(

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sim.routeros.board import device_mode_values
 from sim.routeros.clock import Clock, Timer, Timers
 from sim.routeros.schema import Schema
 from sim.routeros.tables import Table, Tables
@@ -25,6 +26,7 @@ class Machine:
     def __init__(self, identity: str, schema: Schema, clock: Clock, device_mode: str) -> None:
         self.schema = schema
         self.board = schema.board
+        device_mode_values(device_mode)
         self.device_mode = device_mode
         self.clock = clock
         self.lock = threading.RLock()

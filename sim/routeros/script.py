@@ -92,7 +92,7 @@ class Script:
             raise ScriptError("maximum recursion depth reached")
         try:
             for statement in block.statements:
-                self._turn()
+                self.turn()
                 if isinstance(statement, Command):
                     answer = self._command(statement, scope)
                 elif isinstance(statement, Evaluated):
@@ -103,7 +103,8 @@ class Script:
             self._depth -= 1
         return answer
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """One more step, of which nobody makes without end. Raises ScriptError."""
         self._turns += 1
         if self._turns > TURNS_MAX:
             raise ScriptError("script runs for ever")
@@ -182,8 +183,8 @@ class Script:
         name = values.to_text(self.value(one.plain[0], scope)) if one.plain else ""
         if not name:
             raise ScriptError(f"expected variable name {one.place}", is_syntax=True)
-        given = len(one.plain) > 1
-        value = self.argument(one, scope, 1)
+        given = len(one.plain) > 1 or "do" in one.named
+        value = self.argument(one, scope, 1, "do")
         if one.name == "set":
             home = scope.home_of(name)
             if home is None:

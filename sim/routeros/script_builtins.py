@@ -22,6 +22,7 @@ def _do(script: Script, one: Builtin, scope: Scope) -> Value:
     try:
         answer = script.code(block, scope)
         while "while" in one.named and values.to_bool(script.argument(one, scope, 9, "while")):
+            script.turn()
             answer = script.code(block, scope)
         return answer
     except ScriptError as error:
@@ -32,6 +33,7 @@ def _do(script: Script, one: Builtin, scope: Scope) -> Value:
 
 def _while(script: Script, one: Builtin, scope: Scope) -> Value:
     while values.to_bool(script.argument(one, scope, 0, "condition")):
+        script.turn()
         script.code(script.argument(one, scope, 1, "do"), scope)
 
 
@@ -55,6 +57,7 @@ def _for(script: Script, one: Builtin, scope: Scope) -> Value:
         raise ScriptError("step is zero")
     name = values.to_text(script.argument(one, scope, 0, "counter"))
     for count in range(first, last + (1 if step > 0 else -1), step):
+        script.turn()
         inner = Scope({name: count}, scope)
         script.code(script.argument(one, inner, 9, "do"), inner)
 

@@ -15,7 +15,7 @@ PLAIN_NAMES: dict[str, tuple[str, ...]] = {
 """Command → what its values without names mean, in their order."""
 
 BUILTINS = {
-    "local": (), "global": (), "set": (), "put": ("message",), "error": ("message",), "return": ("value",),
+    "local": ("do",), "global": ("do",), "set": ("do",), "put": ("message",), "error": ("message",), "return": ("value",),
     "delay": ("delay-time",), "if": ("condition", "do", "else"), "do": ("command", "while", "on-error"),
     "while": ("condition", "do"), "foreach": ("counter", "in", "do"), "for": ("counter", "from", "to", "step", "do"),
     "log": ("topics", "message"), "len": ("value",), "pick": ("counter", "begin", "end"), "find": ("in", "what", "from"),

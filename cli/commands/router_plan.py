@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
 
 from cli import console
+from cli.commands.router_backup import back_up
 from cli.console import plain
 from cli.failures import Failed, first_line
 from cli.shop import Shop, TenantOption, shop
 from core import network
 from core.blueprint import Blueprint
-from core.errors import GatewayDown, GatewayFailure
+from core.errors import GatewayDown, GatewayFailure, GatewayRefused
 from core.planning import Applied, RouterPlan
 from core.ports import RouterAddress
 
@@ -82,12 +84,28 @@ def add_to(app: typer.Typer) -> None:
     app.command("repair", help="Mend what `check` found: the same as `apply`.")(apply)
 
 
-def carry_out(here: Shop, router: RouterAddress, *, quiet: bool = False) -> Applied:
-    """Bring a router to its blueprint, tell every step, and put on record how far it got. `Failed` when it stopped."""
+def carry_out(here: Shop, router: RouterAddress) -> Applied:
+    """Keep what is on it before its first change, then bring it to its blueprint and tell every step."""
     with here.look() as uow:
-        blueprint = network.blueprint_of(uow, network.router(uow, router.router_id))
+        found = network.router(uow, router.router_id)
+        first = found.applied_at is None and not network.backups_of(uow, found)
+    if first:
+        try:
+            back_up(here, router)
+        except GatewayRefused as error:
+            console.say(f"[yellow]![/] there is no backup from before the first change: {plain(first_line(error))}")
+    return bring(here, router, lambda line: console.say(f"  {plain(line)}"))
+
+
+def bring(here: Shop, router: RouterAddress, tell: Callable[[str], None] = lambda _: None) -> Applied:
+    """Bring a router to its blueprint, and put on record how far it got. `Failed` when it stopped."""
+    with here.look() as uow:
+        row = network.router(uow, router.router_id)
+        blueprint, bare = network.blueprint_of(uow, row), not network.backups_of(uow, row)
+    if bare:
+        _back_up_first(here, router, quiet=quiet)
     with console.out.status(f"setting up {plain(router.name)} …"):
-        result = here.world.planner.apply(router, blueprint, _silent if quiet else _tell)
+        result = here.world.planner.apply(router, blueprint, tell)
     with here.work() as uow:
         network.applied(uow, router.router_id, result)
     if result.stopped:
@@ -95,6 +113,14 @@ def carry_out(here: Shop, router: RouterAddress, *, quiet: bool = False) -> Appl
             f"{result.stopped}; {len(result.left)} changes are left: `duka router apply {router.name}` goes on"
         )
     return result
+
+
+def _back_up_first(here: Shop, router: RouterAddress, *, quiet: bool) -> None:
+    """What the router was before we first touched it. One that does not give it away is set up all the same."""
+    try:
+        back_up(here, router, quiet=quiet)
+    except GatewayRefused as error:
+        console.say(f"[yellow]![/] it gave no backup of what it is now: {plain(first_line(error))}")
 
 
 def site(here: Shop, name: str) -> tuple[RouterAddress, Blueprint]:
@@ -116,11 +142,3 @@ def _told(name: str, found: RouterPlan) -> bool:
         risky = f", {found.risky} of them could cut our connection and come last" if found.risky else ""
         console.say(f"{len(found.steps)} changes{risky}: `duka router apply {plain(name)}`")
     return not found.in_step
-
-
-def _tell(line: str) -> None:
-    console.say(f"  {plain(line)}")
-
-
-def _silent(_line: str) -> None:
-    return

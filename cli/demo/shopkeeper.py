@@ -91,7 +91,7 @@ def register(here: Shop, stage: Stage) -> RouterAddress:
     )  # fmt: skip
     settings.register_urls(here, quiet=True)
     router = known[0] if known else _add_router(here, stage)
-    router_plan.carry_out(here, router, quiet=True)
+    router_plan.bring(here, router)
     return router
 
 

@@ -257,6 +257,45 @@ OWNERS: list[tuple[str, dict[str, str]]] = [
 ]
 
 
+def test_an_owner_who_works_on_it_at_the_same_time_loses_nothing_and_breaks_nothing(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    def owner(path: str, arguments: dict[str, str]) -> None:
+        if path == "/ip/hotspot/add":
+            router.on_command.remove(owner)
+            router.run("/radius/remove", numbers=router.rows("/radius")[0][".id"])
+            router.run("/ip/pool/add", name="late", ranges="192.168.6.2-192.168.6.9")
+
+    router.on_command.append(owner)
+    result = hotspot.planner.apply(place, blueprint)
+    assert not result.stopped, "what was read back before is not looked at again in the same visit"
+    (line,) = hotspot.planner.plan(place, blueprint).steps
+    assert line.startswith("/radius: add")
+    brought(hotspot, place, blueprint)
+    assert hotspot.planner.plan(place, blueprint).in_step
+    assert "late" in [row["name"] for row in router.rows("/ip/pool")]
+
+
+def test_a_row_that_goes_between_looking_and_writing_stops_the_apply_with_the_reason(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    brought(hotspot, place, blueprint)
+    router.run("/ip/dns/set", allow_remote_requests="no")
+    router.run("/ip/pool/set", numbers="duka-expired", ranges="10.31.0.2-10.31.0.9")
+
+    def owner(path: str, arguments: dict[str, str]) -> None:
+        if path == "/ip/dns/set" and "allow-remote-requests" in arguments and owner in router.on_command:
+            router.on_command.remove(owner)
+            router.run("/ip/pool/remove", numbers="duka-expired")
+
+    router.on_command.append(owner)
+    result = hotspot.planner.apply(place, blueprint)
+    assert "no such item" in result.stopped
+    assert [line for line in result.left if "duka-expired" in line]
+    brought(hotspot, place, blueprint)
+    assert hotspot.planner.plan(place, blueprint).in_step
+
+
 # ---- what could lock us out --------------------------------------------------------------------------------------------
 
 

@@ -39,7 +39,9 @@ def test_plan_says_what_apply_then_does(shop: Box, router: VirtualRouter) -> Non
     lines = [line.strip() for line in planned.splitlines() if line.startswith("  /")]
     assert lines
     assert [line.strip() for line in told.splitlines() if line.startswith("  /")] == lines
+    assert "backup 1 of market is kept" in told, "what was there before the first change"
     assert "is as it should be" in shop.does("router", "plan", "market")
+    assert "backup" not in shop.does("router", "apply", "market")
     assert "nothing had to be changed" in shop.does("router", "apply", "market")
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from core.adapters.routeros.menus import DEFAULTS
 from core.adapters.routeros.reading import Reading
 from core.adapters.routeros.values import flag, harmless, words
 
 WIRELESS, WIFI = "wireless", "wifi"
 RADIO_TYPES = {"wlan": WIRELESS, "wifi": WIFI}
 MODES_WITHOUT_HOTSPOT, MODES_WITHOUT_SCHEDULER = frozenset({"home", "basic"}), frozenset({"home"})
-OLDEST = (6, 43)
-LOGIN_BY_DEFAULT = "cookie,http-chap"
+LOGIN_BY_DEFAULT = DEFAULTS["login-by"]
 
 _VERSION = re.compile(r"(\d{1,3})\.(\d{1,3})(?:\.(\d{1,3}))?", re.ASCII)
 

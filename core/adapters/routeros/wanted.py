@@ -16,7 +16,7 @@ from core.blueprint import Blueprint, Scope
 
 HOTSPOT, PPP, DHCP = "hotspot", "ppp", "dhcp"
 ANY_ADDRESS = "0.0.0.0"  # noqa: S104 (how a router says "whichever you like"; nothing is bound)
-RADIUS_TIMEOUT, LOGIN_TIMEOUT = "2s", "30s"
+RADIUS_TIMEOUT = "2s"
 LOGIN_BY = "mac,http-pap,http-chap"
 NAMES_ON_SIX_MAX = 4
 """How many time servers version 6 is given by name."""
@@ -94,7 +94,7 @@ def _hotspots(blueprint: Blueprint, facts: RouterFacts) -> Iterator[Wanted]:
         )  # fmt: skip
     for name, _, _ in theirs:
         yield Wanted(
-            "/ip/hotspot", f"server-{name}", (("login-timeout", LOGIN_TIMEOUT),), Stage.ACCESS, Kind.NAMED,
+            "/ip/hotspot", f"server-{name}", (("login-timeout", wanted_box.LOGIN_TIMEOUT),), Stage.ACCESS, Kind.NAMED,
             find=(("name", name),),
         )  # fmt: skip
     if theirs:

@@ -64,6 +64,8 @@ def _of_login(uow: UnitOfWork, case: Case, text: str) -> Case:
     except BadLogin as error:
         raise BadPhone from error
     login = customers.login_named(uow, name)
+    if login is None and not any(sign.isalpha() for sign in name):
+        raise BadPhone
     case = replace(case, shown=name)
     return case if login is None else _of(uow, case, customers.customer(uow, login.customer_id), [login])
 

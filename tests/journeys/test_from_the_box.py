@@ -123,7 +123,7 @@ class Bench:
         }  # fmt: skip
 
 
-@pytest.fixture(params=BOXES.values(), ids=BOXES)
+@pytest.fixture(params=list(BOXES.values()), ids=list(BOXES))
 def bench(request: pytest.FixtureRequest, town: Town, tmp_path: Path) -> Iterator[Bench]:
     version, board, is_empty = request.param
     with VirtualRouter(version=version, board=board, clock=town.router_clock) as router:

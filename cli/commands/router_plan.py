@@ -100,10 +100,7 @@ def carry_out(here: Shop, router: RouterAddress) -> Applied:
 def bring(here: Shop, router: RouterAddress, tell: Callable[[str], None] = lambda _: None) -> Applied:
     """Bring a router to its blueprint, and put on record how far it got. `Failed` when it stopped."""
     with here.look() as uow:
-        row = network.router(uow, router.router_id)
-        blueprint, bare = network.blueprint_of(uow, row), not network.backups_of(uow, row)
-    if bare:
-        _back_up_first(here, router, quiet=quiet)
+        blueprint = network.blueprint_of(uow, network.router(uow, router.router_id))
     with console.out.status(f"setting up {plain(router.name)} …"):
         result = here.world.planner.apply(router, blueprint, tell)
     with here.work() as uow:
@@ -113,14 +110,6 @@ def bring(here: Shop, router: RouterAddress, tell: Callable[[str], None] = lambd
             f"{result.stopped}; {len(result.left)} changes are left: `duka router apply {router.name}` goes on"
         )
     return result
-
-
-def _back_up_first(here: Shop, router: RouterAddress, *, quiet: bool) -> None:
-    """What the router was before we first touched it. One that does not give it away is set up all the same."""
-    try:
-        back_up(here, router, quiet=quiet)
-    except GatewayRefused as error:
-        console.say(f"[yellow]![/] it gave no backup of what it is now: {plain(first_line(error))}")
 
 
 def site(here: Shop, name: str) -> tuple[RouterAddress, Blueprint]:

@@ -100,7 +100,7 @@ def list_(tenant: TenantOption = None) -> None:
             if each.down_since is not None:
                 state = f"[red]offline[/] since {at(each.down_since, zone)}"
             elif each.up_at is not None:
-                state = f"[green]online[/], seen {at(each.up_at, zone)}"
+                state = f"[green]online[/] since {at(each.up_since or each.up_at, zone)}"
             else:
                 state = "[yellow]never seen[/]"
             address = f"{each.host}:{each.api_port}"

@@ -10,7 +10,7 @@ import pytest
 from cryptography.fernet import Fernet
 from sqlalchemy import text
 
-from core import network
+from core import network, tenants
 from core.db import vault
 from sim.routeros import VirtualRouter
 from tests.doors.cli_kit import OPEN, Box, make_box
@@ -107,6 +107,15 @@ def test_forgetting_says_what_stays_and_can_take_ours_away(box: Box, router: Vir
     assert "left /user duka:api" in said
     assert [row.get("comment") for row in router.rows("/ip/hotspot/walled-garden/ip")] == ["mine"]
     assert "no router yet" in box.does("router", "list")
+
+
+def test_giving_time_back_is_a_setting(box: Box) -> None:
+    box.does("settings", "general", "--credit-after", "15", "--backups-kept", "3")
+    assert "15" in box.does("settings", "show")
+    box.does("settings", "general", "--credit-after", "0")
+    with box.work(1) as uow:
+        assert tenants.settings_of(uow).credit_after_minutes is None
+    assert "credit_after_minutes" in box.fails("settings", "general", "--credit-after", "-5")
 
 
 # ---- backups -----------------------------------------------------------------------------------------------------------

@@ -231,6 +231,7 @@ class VirtualRouter:
         """Somebody at the box types or pastes lines into the terminal; what it shows, errors among it."""
         shown = self.terminal.paste(text)
         self.settle()
+        self.around.rest()
         return shown
 
     def run_script(self, text: str) -> str:
@@ -238,6 +239,7 @@ class VirtualRouter:
         shown: list[str] = []
         self.terminal.run_lines(text, ALL_POLICIES, threading.Event(), shown)
         self.settle()
+        self.around.rest()
         return "\n".join(shown)
 
     set_up_hotspot = set_ups.set_up_hotspot
@@ -282,6 +284,8 @@ class VirtualRouter:
 
     def reboot(self, graceful: bool = True) -> None:
         """Down and up again: connections cut, ids changed, everybody logged out, devices noticed anew."""
+        if self._stopping.is_set():
+            return
         self.power_off(graceful)
         self.power_on()
 

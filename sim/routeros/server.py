@@ -110,7 +110,11 @@ class ApiServer:
     def _bound(self, port: int) -> socket.socket:
         bound = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind((self._host, port))
+        try:
+            bound.bind((self._host, port))
+        except OSError:
+            bound.close()
+            raise
         return bound
 
     def _listen(self, door: Door) -> None:

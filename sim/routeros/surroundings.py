@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import ipaddress
 import threading
+from collections.abc import Callable
+from functools import partial
 
 from sim.routeros.connection import Service
 from sim.routeros.dialled import Concentrator, DialledLines
@@ -38,6 +40,7 @@ class Surroundings:
         self.garden = Garden(machine, self.internet)
         self._air = Air(machine, hotspot, Servlet(machine, hotspot, files), self.garden, self.internet, self.uplink)
         self._doors: dict[tuple[str, str], ApiServer] = {}
+        self._moving: dict[tuple[str, str], threading.Thread] = {}
         self._is_open = False
 
     def plug_uplink(self, interface: str = "ether1", provider: Provider | None = None) -> None:
@@ -96,6 +99,7 @@ class Surroundings:
     def _look_around(self) -> None:
         with self._machine.lock:
             self.arrange_doors()
+        self.rest()
 
     def wrote(self, menu: str) -> None:
         """Somebody changed something in this menu. Call under the lock."""
@@ -120,6 +124,7 @@ class Surroundings:
             doors, self._doors = self._doors, {}
         for server in doors.values():
             server.close()
+        self.rest()
 
     def arrange_doors(self) -> None:
         """The interface for programs listens at every tunnel address that this machine can play. Call under the lock."""
@@ -131,10 +136,36 @@ class Surroundings:
             if ipaddress.ip_address(address).is_loopback:
                 wanted[address, interface] = Arrival(interface, source, address)
         for key in set(self._doors) - set(wanted):
-            threading.Thread(target=self._doors.pop(key).close, name="router-door", daemon=True).start()
+            self._beside(key, self._doors.pop(key).close)
         for key, arrival in wanted.items():
-            if key not in self._doors:
+            closing = self._moving.get(key)
+            if key in self._doors:
+                continue
+            if closing is not None and closing.is_alive():
+                self._beside(key, partial(self._arrange_after, key, closing))
+            else:
                 self._open_door(key, arrival)
+
+    def _beside(self, key: tuple[str, str], work: Callable[[], None]) -> None:
+        """Doors close without the lock: whoever comes through them may be waiting for it."""
+        self._moving[key] = threading.Thread(target=work, name="router-door", daemon=True)
+        self._moving[key].start()
+
+    def _arrange_after(self, key: tuple[str, str], before: threading.Thread) -> None:
+        before.join()
+        with self._machine.lock:
+            del self._moving[key]
+            self.arrange_doors()
+
+    def rest(self) -> None:
+        """Wait until all doors stand as they should. Call without the lock."""
+        while True:
+            with self._machine.lock:
+                moving = [thread for thread in self._moving.values() if thread.is_alive()]
+            if not moving:
+                return
+            for thread in moving:
+                thread.join()
 
     def _open_door(self, key: tuple[str, str], arrival: Arrival) -> None:
         services = self._machine.tables["/ip/service"]

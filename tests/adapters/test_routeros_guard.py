@@ -78,6 +78,27 @@ def test_a_step_that_locks_us_out_is_taken_back_by_the_router_itself(
     fresh.close()
 
 
+def test_a_firewall_that_shuts_us_out_opens_again_by_itself(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    """Our server's address was given wrongly: the rules we make are the rules that shut us out."""
+    router.around.programs_arrive_by("ether1")
+    assert blueprint.api is not None
+    mistaken = replace(blueprint, api=replace(blueprint.api, allowed=("192.0.2.200",)))
+    result = hotspot.planner.apply(place, mistaken)
+    assert "takes back the risky steps by itself" in result.stopped
+    stranger = MikrotikHotspot(PATIENCE, pause=router.advance)
+    with pytest.raises(GatewayDown):
+        stranger.planner.plan(place, blueprint)
+    stranger.close()
+    router.advance(GUARD_SECONDS + 1)
+    fresh = MikrotikHotspot(PATIENCE, pause=router.advance)
+    brought(fresh, place, blueprint)
+    assert fresh.planner.plan(place, blueprint).in_step
+    assert router.rows("/system/scheduler") == []
+    fresh.close()
+
+
 def test_what_was_confirmed_is_not_taken_back_later(
     router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
 ) -> None:

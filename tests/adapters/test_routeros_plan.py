@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
@@ -22,6 +22,7 @@ BOXES = [
     ("6.49.18", "hAP ac^2"),
     ("6.49.18", "hAP lite"),
 ]
+WRITES_MIN, WRITES_MAX = 40, 400
 QUIET_MENUS = (
     "/log",
     "/system/resource",
@@ -118,42 +119,29 @@ def test_what_is_told_holds_no_secret(
     assert line == "/radius 'duka:radius': secret changed"
 
 
+@pytest.mark.parametrize("router", [BOXES[1], BOXES[3]], indirect=True, ids=" ".join)
+@pytest.mark.parametrize("carried_out", [False, True], ids=["before the write", "after the write"])
 def test_cut_at_any_write_and_resumed_it_ends_the_same(
-    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint, carried_out: bool
 ) -> None:
     brought(hotspot, place, blueprint)
     wanted = state(router)
-    writes = 0
-    for number in range(1, 400):
+    for number in range(1, WRITES_MAX):
         router.reset(no_defaults=True)
         router.run("/user/add", name="boss", password=PASSWORD, group="full")
-        cutting = _cut_at(router, number)
+        router.faults.cut_at_write(number, carried_out=carried_out)
+        cut = MikrotikHotspot(PATIENCE, pause=router.advance)
         try:
-            stopped = hotspot.planner.apply(place, blueprint).stopped
+            stopped = cut.planner.apply(place, blueprint).stopped
         except GatewayDown as error:
             stopped = str(error)
-        router.on_command.remove(cutting)
+        cut.close()
+        router.faults.clear()
         if not stopped:
-            break
-        writes = number
-        hotspot.close()
-        router.faults.reachable()
+            assert number > WRITES_MIN
+            return
         fresh = MikrotikHotspot(PATIENCE, pause=router.advance)
         brought(fresh, place, blueprint)
         fresh.close()
         assert state(router) == wanted, f"cut at write {number}"
-    assert writes >= 40
-
-
-def _cut_at(router: VirtualRouter, number: int) -> Callable[[str, dict[str, str]], None]:
-    seen = 0
-
-    def cut(path: str, _arguments: dict[str, str]) -> None:
-        nonlocal seen
-        if path.endswith(("/add", "/set", "/move", "/remove")):
-            seen += 1
-            if seen == number:
-                router.faults.drop_mid_sentence()
-
-    router.on_command.append(cut)
-    return cut
+    raise AssertionError("an apply without end")

@@ -25,7 +25,6 @@ from bench.figures import Figure
 from bench.measure import percentile
 from bench.shop import Shop, open_shop
 from core import network
-from core.adapters.routeros import MikrotikHotspot, Patience
 from core.clock import FrozenClock
 from core.network.models import Router
 from jobs.prober import Prober
@@ -122,8 +121,7 @@ def _many_looks(shop: Shop) -> tuple[float, int, int]:
         alive = uow.session.scalar(select(func.count()).where(Router.up_since.is_not(None))) or 0
     clock = FrozenClock(datetime.now(UTC) + timedelta(days=1))
     shop.app.clock = clock
-    patience = Patience(turn_seconds=1, connect_seconds=2, command_seconds=4, call_seconds=6)
-    prober = Prober(shop.app, lambda: MikrotikHotspot(patience))
+    prober = Prober(shop.app, shop.app.lookout)
     looks = 0
     sizes: list[int] = []
     times: list[float] = []

@@ -163,7 +163,9 @@ def open_app(settings: Settings | None = None, *, clock: Clock | None = None) ->
     try:
         vault.unlock([key.strip() for key in settings.secrets.key.split(",") if key.strip()])
     except ValueError as error:
-        raise ConfigError("secrets.key is no key as `duka init` makes them: put the file back from your copy") from error
+        raise ConfigError(
+            "secrets.key is no key as `duka init` makes them: put the file back from your copy"
+        ) from error
     engine = make_engine(settings.database.url)
     configure_mappers()  # now and not with the first visit: processes that fork from here share it
     return App(

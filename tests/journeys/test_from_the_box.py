@@ -171,6 +171,7 @@ def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -
     assert phone.get(ELSEWHERE).text.startswith('{"due"')
 
 
+@pytest.mark.first_database
 def test_what_the_script_made_is_to_the_last_word_what_is_wanted(bench: Bench) -> None:
     town = bench.town
     bench.set_up()
@@ -181,6 +182,7 @@ def test_what_the_script_made_is_to_the_last_word_what_is_wanted(bench: Bench) -
     assert (plan.steps, plan.collisions) == ((), ())
 
 
+@pytest.mark.first_database
 def test_the_same_line_pasted_again_does_no_harm(bench: Bench) -> None:
     line = bench.line()
     bench.open_our_end()
@@ -193,6 +195,7 @@ def test_the_same_line_pasted_again_does_no_harm(bench: Bench) -> None:
     assert b"done" in (bench.router.files.read("duka-setup.txt") or b"")
 
 
+@pytest.mark.first_database
 def test_nothing_of_the_factory_is_left_in_our_way_and_nothing_stays_open(bench: Bench) -> None:
     bench.set_up()
     for menu in ("/ip/firewall/filter", "/ip/firewall/nat", "/interface/bridge", "/ip/dhcp-server", "/ip/address"):
@@ -221,6 +224,7 @@ def test_a_code_works_on_the_routers_own_page_while_nobody_answers_but_radius(be
     assert phone.online
 
 
+@pytest.mark.first_database
 def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) -> None:
     line = bench.line()
     bench.router.paste(line)
@@ -232,6 +236,7 @@ def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) ->
         assert other.rows("/ip/hotspot") == [] and other.rows("/user")[0]["name"] == "admin"
 
 
+@pytest.mark.first_database
 def test_without_a_cable_the_line_says_so_and_changes_nothing_but_the_wan(bench: Bench) -> None:
     bench.router.around.unplug_uplink()
     bench.router.around.plug_uplink("ether3")

@@ -16,7 +16,7 @@ from core.errors import GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
 from tests.adapters.planner_side import box_blueprint, brought
-from tests.adapters.router_side import LOCAL, PASSWORD, PATIENCE
+from tests.adapters.router_side import LOCAL, PASSWORD
 
 
 class Portal:
@@ -70,7 +70,7 @@ def place(router: VirtualRouter) -> RouterAddress:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(pause=router.advance)  # fetching takes what it takes
     yield hotspot
     hotspot.close()
 

@@ -188,6 +188,7 @@ def test_a_device_that_paid_is_let_in_at_first_sight(router: VirtualRouter, radi
     [
         ("/ip firewall nat remove [find comment=nat]", "no NAT"),
         ("/ip firewall nat set [find comment=nat] out-interface=ether2", "no NAT"),
+        ("/ip firewall nat set [find comment=nat] action=accept", "no NAT"),
         ("/ip dns set allow-remote-requests=no", "answers no questions about names"),
         ("/ip dhcp-client disable [find interface=ether1]", "no way"),
         ("/ip dhcp-client set [find interface=ether1] use-peer-dns=no", "knows no name server"),

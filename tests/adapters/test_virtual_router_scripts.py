@@ -108,6 +108,12 @@ def test_an_unknown_name_spoils_its_whole_line_and_on_error_does_not_help(router
     assert router.rows("/ip/pool") == []
 
 
+def test_a_property_the_menu_does_not_have_is_a_mistake_in_the_script_too(router: VirtualRouter) -> None:
+    router.run("/ip/pool/add", name="p", ranges="10.0.0.2")
+    with pytest.raises(ScriptError, match="/ip/pool has no colour"):
+        router.run_script(":do { :put [/ip pool find where colour=red] } on-error={ :put caught }")
+
+
 def test_a_pasted_line_that_fails_does_not_stop_the_next_but_an_import_does(router: VirtualRouter) -> None:
     text = "/ip pool add name=a ranges=10.0.0.2\n/ip pool add name=a ranges=10.0.0.3\n/ip pool add name=b ranges=10.0.0.4\n"
     shown = router.paste(text)

@@ -1,4 +1,4 @@
-"""`python -m bench [name …]`: hop, servers, activation, sweeps, memory, radius; all of them without a name."""
+"""`python -m bench [name …]`: hop, servers, activation, sweeps, memory, radius, router_plan, routers; all of them without a name."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ BENCHES = {
     "sweeps": "bench.sweeps:run",
     "memory": "bench.memory:run",
     "radius": "bench.radius:run",
+    "router_plan": "bench.router_plan:run",
+    "routers": "bench.probes:run",
 }
 
 

@@ -264,7 +264,8 @@ def _free(name: str, server: FreeRadius, shop: Shop, postgres: PostgresServer, *
 @contextmanager
 def ours(shop: Shop, postgres: PostgresServer) -> Iterator[Server]:
     """FreeRADIUS with our configuration."""
-    with freeradius_server(shop.app.engine.url.render_as_string(hide_password=False)) as server:
+    url, key = shop.app.engine.url.render_as_string(hide_password=False), shop.app.settings.secrets.key
+    with freeradius_server(url, key=key) as server:
         yield _free("FreeRADIUS", server, shop, postgres)
 
 

@@ -17,13 +17,18 @@ from cli.commands import (
     demo,
     doctor,
     init,
+    install,
+    key,
     migrate,
     package,
     promise,
     router,
     settings,
+    strays,
+    tunnel,
     up,
     voucher,
+    why,
 )
 from cli.failures import KNOWN, explain
 from cli.places import ROOT
@@ -52,7 +57,12 @@ app.command("migrate")(migrate.migrate)
 app.command("up")(up.up)
 app.command("demo")(demo.demo)
 app.command("doctor")(doctor.doctor)
+app.command("why")(why.why)
+router.app.command("install")(install.install)
+router.app.command("strays")(strays.strays)
 app.add_typer(router.app, name="router")
+app.add_typer(tunnel.app, name="tunnel")
+app.add_typer(key.app, name="key")
 app.add_typer(package.app, name="package")
 app.add_typer(customer.app, name="customer")
 app.add_typer(voucher.app, name="voucher")

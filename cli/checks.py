@@ -257,11 +257,14 @@ def money(world: World) -> Iterator[Finding]:
 def routers(app: App, tenant_id: int, world: World) -> Iterator[Finding]:
     """Does every router answer, set up as it must be?"""
     with app.look(tenant_id, OPERATOR) as uow:
-        known = [network.address_of(uow, each) for each in network.routers(uow)]
+        known = [(network.address_of(uow, each), each.drift) for each in network.routers(uow)]
     if not known:
         yield warn("routers", "none", "`duka router add`")
-    for router in known:
+    for router, drift in known:
         what = f"router {router.name}"
+        if drift is not None:
+            found = f"is not as it should be: {drift.splitlines()[0]}"
+            yield warn(what, found, f"`duka router plan {router.name}`, `duka router repair {router.name}`")
         try:
             health = world.hotspot.probe(router, app.clock.now())
         except GatewayFailure as error:
@@ -269,7 +272,7 @@ def routers(app: App, tenant_id: int, world: World) -> Iterator[Finding]:
             continue
         yield ok(what, f"RouterOS {health.version}, up {duration(health.uptime_seconds)}, {health.active_count} online")
         for problem in health.problems:
-            yield warn(what, problem, f"`duka router set-up {router.name}` mends most of these")
+            yield warn(what, problem, f"`duka router apply {router.name}` mends most of these")
 
 
 def isp(app: App, tenant: tenants.Tenant) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
@@ -14,6 +15,7 @@ from sqlalchemy.orm import Session, configure_mappers, sessionmaker
 from core import (
     catalog,
     customers,
+    diagnosis,
     dialogs,
     heartbeats,
     inbox,
@@ -27,18 +29,21 @@ from core import (
     vouchers,
 )
 from core.adapters.doorbell import Doorbell
+from core.blueprint import Installation
 from core.clock import Clock, SystemClock
 from core.config import ConfigError, Settings, load
 from core.db import Base, make_engine, vault
-from core.ports import World
+from core.ports import Hotspot, World
 from core.roles import SYSTEM, Actor
 from core.uow import UnitOfWork, bind_tenant
 
 if TYPE_CHECKING:
     from core.adapters.registry import Connections
+    from core.adapters.routeros.bootstrap import RouterScripts
 
 CAPABILITIES = (
     tenants, messaging, customers, catalog, ledger, subscriptions, network, payments, purchases, vouchers,
+    diagnosis,
 )  # fmt: skip
 PLUMBING = (dialogs, heartbeats, inbox)
 METADATA = Base.metadata
@@ -57,6 +62,22 @@ class App:
     connections: Connections | None = None
     worlds: dict[int, tuple[int, World]] = field(default_factory=dict)
 
+    @cached_property
+    def installation(self) -> Installation:
+        """Where routers and phones reach us, as configured."""
+        radius, tunnel = self.settings.radius, self.settings.tunnel
+        return Installation(
+            self.settings.public_url.rstrip("/"), radius.host, radius.auth_port, radius.acct_port, tunnel.host, tunnel.port,
+            str(tunnel.subnet),
+        )  # fmt: skip
+
+    @cached_property
+    def router_scripts(self) -> RouterScripts:
+        """What a bare box fetches to become one of ours: text, made without any network."""
+        from core.adapters.routeros.bootstrap import RouterScripts
+
+        return RouterScripts()
+
     @contextmanager
     def work(self, tenant_id: int | None, actor: Actor = SYSTEM, *, forgettable: bool = False) -> Iterator[UnitOfWork]:
         """One visit, one transaction: commits when the block ends, rolls back when it raises; then rings the bell.
@@ -67,7 +88,7 @@ class App:
         with self.sessions() as session:
             bind_tenant(session, tenant_id)
             with session.begin():
-                uow = UnitOfWork(session, tenant_id, actor, self.clock.now())
+                uow = UnitOfWork(session, tenant_id, actor, self.clock.now(), installation=self.installation)
                 connection = uow.connection  # on SQLite this takes the write lock before anything is read
                 if forgettable and connection.dialect.name == "postgresql":
                     connection.exec_driver_sql("SET LOCAL synchronous_commit TO off")
@@ -85,7 +106,7 @@ class App:
         with self.sessions() as session:
             bind_tenant(session, tenant_id)
             session.connection(execution_options=LOOKING[self.engine.dialect.name])
-            yield UnitOfWork(session, tenant_id, actor, self.clock.now())
+            yield UnitOfWork(session, tenant_id, actor, self.clock.now(), installation=self.installation)
 
     def known_world(self, uow: UnitOfWork) -> World | None:
         """The outside of this visit's tenant, if it was built from the settings as they are."""
@@ -116,6 +137,16 @@ class App:
         if self.connections is None:
             self.connections = Connections.open(self.engine, self.settings.redis.url, self.clock)
         return build_world(settings, currency, callbacks, self.connections)
+
+    def lookout(self) -> Hotspot:
+        """Connections of their own for looking at hundreds of routers, with less patience for the single one. Close it at the end."""
+        from core.adapters.routeros import (  # and not the registry: the other adapters are large
+            MikrotikHotspot,
+            Patience,
+        )
+
+        patience = Patience(turn_seconds=1, connect_seconds=2, command_seconds=4, call_seconds=6, pause_seconds_max=5)
+        return MikrotikHotspot(patience, monotonic=self.clock.monotonic)
 
     def close(self) -> None:
         """Let go of connections."""

@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -70,8 +71,20 @@ class Radius(_Section):
     """How many months sessions are kept after their end; 0: for ever. What was used each day is kept in any case."""
 
 
+class Tunnel(_Section):
+    """Our end of the routers' tunnels."""
+
+    host: str = ""
+    """How routers reach it from outside, a name or an address; empty: no tunnels."""
+    port: int = Field(default=51820, ge=1, le=65535)
+    subnet: IPv4Network = IPv4Network("10.77.0.0/16")
+    """Every router gets an address in it; the first is ours."""
+
+
 class Jobs(_Section):
     workers: int = Field(default=2, ge=1, le=64)
+    probe_seconds: int = Field(default=60, ge=10, le=3600)
+    """How often each router is looked at."""
 
 
 class Settings(BaseSettings):
@@ -93,6 +106,7 @@ class Settings(BaseSettings):
     ussd: Web = Web(port=8080, processes=2)
     portal: Web = Web(port=8081)
     radius: Radius = Radius()
+    tunnel: Tunnel = Tunnel()
     jobs: Jobs = Jobs()
 
     @classmethod

@@ -71,6 +71,7 @@ def set_up(process: str) -> None:
         )
     )
     root = logging.getLogger()
+    logging.raiseExceptions = False  # a line that cannot be written would be shown raw, secrets and all
     root.handlers[:] = [handler]
     root.setLevel(level)
     for name in QUIET_LIBRARIES:

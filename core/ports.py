@@ -11,9 +11,12 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
+from core.findings import RouterHealth, Verification
 from core.money import Money
 from core.phone import Msisdn
+from core.planning import Planner
 from core.rates import Burst, Speed, rate_limit
+from core.strays import StrayHunter
 
 # ---- messages ----------------------------------------------------------------------------------------------------------
 
@@ -224,11 +227,13 @@ class RouterAddress:
     api_port: int
     api_tls: bool
     username: str
-    password: str
+    password: str = field(repr=False)
     hotspot_server: str
-    mac_auth_password: str
+    mac_auth_password: str = field(repr=False)
     coa_port: int
-    radius_secret: str
+    radius_secret: str = field(repr=False)
+    certificate_sha256: str = ""
+    """The only API certificate it may show; empty: any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,19 +258,6 @@ class ActiveRow:
     session_time_left_seconds: int | None
     limit_bytes_total: int | None
     uptime_seconds: int
-
-
-@dataclass(frozen=True, slots=True)
-class RouterHealth:
-    """What a router told about itself. `clock_skew_seconds` is router minus us, None when not readable."""
-
-    identity: str
-    version: str
-    board: str
-    uptime_seconds: int
-    clock_skew_seconds: int | None
-    active_count: int
-    problems: list[str] = field(default_factory=list)
 
 
 class Hotspot(Protocol):
@@ -295,10 +287,24 @@ class Hotspot(Protocol):
         """Does it answer, and is it set up as we need it?"""
         ...
 
-    def set_up(
-        self, router: RouterAddress, radius_host: str, auth_port: int, acct_port: int, src_address: str = ""
-    ) -> list[str]:
-        """Make its hotspot ask our RADIUS server. Harmless to repeat; returns what was changed, as sentences."""
+    def glance(self, router: RouterAddress) -> RouterHealth:
+        """Does it answer, and how busy is it? A few questions only; not `thorough`."""
+        ...
+
+    def verify(self, router: RouterAddress, now: datetime) -> Verification:
+        """Everything that could keep us from working with it, in words. Raises nothing."""
+        ...
+
+    def export(self, router: RouterAddress) -> str:
+        """Its whole configuration as text, as `/export` writes it; what could not be had is said in comments in it."""
+        ...
+
+    def clean(self, router: RouterAddress) -> tuple[list[str], list[str]]:
+        """Take everything with our tag off it, but for what we talk through: (what was removed, what was left)."""
+        ...
+
+    def close(self) -> None:
+        """Hang up everywhere."""
         ...
 
 
@@ -369,5 +375,7 @@ class World:
     hotspot: Hotspot
     coa: ChangeOfAuthorization
     sessions: Sessions
+    planner: Planner
+    strays: StrayHunter
     callback_urls: dict[str, str] = field(default_factory=dict)
     """By company: the address at which we want to be called back; `?p=<reference>` is appended per prompt."""

@@ -26,7 +26,7 @@ from sqlalchemy import (
 )  # fmt: skip
 from sqlalchemy.dialects.postgresql import INET
 
-from core.db import Base, Id, Instant
+from core.db import Base, Id, Instant, SealedText
 
 _Address = Text().with_variant(INET, "postgresql")
 
@@ -132,7 +132,7 @@ nas = Table(
     Column("shortname", Text, nullable=False),
     Column("type", Text, nullable=False, server_default="other"),
     Column("ports", Integer),
-    Column("secret", Text, nullable=False),
+    Column("secret", SealedText, nullable=False),
     Column("server", Text),
     Column("community", Text),
     Column("description", Text),
@@ -148,7 +148,7 @@ radius_nas = Table(
     Column("tenant_id", Id, nullable=False),
     Column("router_id", Id, nullable=False, unique=True),
     Column("realm", Text, nullable=False, server_default=""),
-    Column("mac_auth_password", Text, nullable=False),
+    Column("mac_auth_password", SealedText, nullable=False),
     Column("demands_message_authenticator", Boolean, nullable=False, server_default=text("false")),
     Column("timezone", Text, nullable=False, server_default="UTC"),
     Column("language", Text, nullable=False, server_default="en"),

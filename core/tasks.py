@@ -122,6 +122,42 @@ class Probe(Task):
 
 
 @dataclass(frozen=True, slots=True)
+class BackUp(Task):
+    """Keep what a router's configuration is today."""
+
+    queue: ClassVar[str] = "network"
+    router_id: int
+
+    @property
+    def lane(self) -> str | None:
+        return f"router:{self.router_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckRouter(Task):
+    """Compare a router with what should be on it, and note how it differs. Nothing is changed on it."""
+
+    queue: ClassVar[str] = "network"
+    router_id: int
+
+    @property
+    def lane(self) -> str | None:
+        return f"router:{self.router_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class TendGarden(Task):
+    """Bring a router's walled garden to what the ISP's settings say now."""
+
+    queue: ClassVar[str] = "network"
+    router_id: int
+
+    @property
+    def lane(self) -> str | None:
+        return f"router:{self.router_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class SendMessage(Task):
     """Hand one SMS to the gateway."""
 
@@ -131,7 +167,21 @@ class SendMessage(Task):
 
 TASKS: dict[str, type[Task]] = {
     kind.__name__: kind
-    for kind in (PromptPayment, CheckPayment, Digest, Renew, SyncAccess, LogIn, LogOut, Settle, Probe, SendMessage)
+    for kind in (
+        PromptPayment,
+        CheckPayment,
+        Digest,
+        Renew,
+        SyncAccess,
+        LogIn,
+        LogOut,
+        Settle,
+        Probe,
+        BackUp,
+        CheckRouter,
+        TendGarden,
+        SendMessage,
+    )
 }
 QUEUES = ("money", "network", "messages")
 

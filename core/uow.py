@@ -29,6 +29,7 @@ from sqlalchemy.sql import visitors
 
 from core import outbox
 from core.audit import AuditEntry
+from core.blueprint import NOWHERE, Installation
 from core.db import Base, TenantOwned
 from core.roles import Actor
 from core.tasks import Task
@@ -58,6 +59,8 @@ class UnitOfWork:
     actor: Actor
     now: datetime
     promised_now: bool = False
+    installation: Installation = NOWHERE
+    """Where routers and phones reach us."""
 
     @property
     def tenant(self) -> int:

@@ -32,9 +32,11 @@ def main(arguments: list[str] | None = None) -> int:
 
             worker.run(app, JOBS, stop)
         else:
+            from jobs.prober import watching
             from jobs.sweeps import SWEEPS
 
-            clock.run(app, SWEEPS, stop)
+            with watching(app, stop):
+                clock.run(app, SWEEPS, stop)
     finally:
         app.close()
     return 0

@@ -7,9 +7,10 @@ from datetime import datetime
 
 from core import network
 from core.errors import GatewayDown, GatewayRefused
+from core.findings import RouterHealth
 from core.network import AccessPlan, LoginPlan, SessionPlan
-from core.ports import ActiveRow, RouterAddress, RouterHealth, RunningSession, World
-from core.tasks import LogIn, LogOut, Probe, Settle, SyncAccess
+from core.ports import ActiveRow, RouterAddress, RunningSession, World
+from core.tasks import BackUp, LogIn, LogOut, Probe, Settle, SyncAccess
 from core.uow import UnitOfWork
 from jobs import steering
 from jobs.job import Decision, Job, Verdict
@@ -169,4 +170,28 @@ class LookAfter(Job[Probe, Look, RouterHealth]):
         return Verdict.DONE
 
 
-ALL = (Sync(), LetIn(), PutOut(), Bring(), LookAfter())
+class KeepBackup(Job[BackUp, RouterAddress, str]):
+    """Keep today's configuration. A router that is away is asked again when it is back, or tomorrow."""
+
+    task = BackUp
+    patient = False
+    repeatable = True
+
+    def read(self, uow: UnitOfWork, task: BackUp) -> RouterAddress | None:
+        return network.address_of(uow, network.router(uow, task.router_id))
+
+    def act(self, world: World, plan: RouterAddress) -> str:
+        return world.hotspot.export(plan)
+
+    def record(self, uow: UnitOfWork, task: BackUp, plan: RouterAddress, result: str) -> None:
+        network.keep_backup(uow, network.router(uow, task.router_id), result)
+
+    def down(self, uow: UnitOfWork, task: BackUp, plan: RouterAddress, error: GatewayDown) -> Decision:
+        return Verdict.DONE
+
+    def refused(self, uow: UnitOfWork, task: BackUp, plan: RouterAddress, error: GatewayRefused) -> Decision:
+        uow.record("router.backup_refused", network.router(uow, task.router_id), why=str(error)[:200], code=error.code)
+        return Verdict.DONE
+
+
+ALL = (Sync(), LetIn(), PutOut(), Bring(), LookAfter(), KeepBackup())

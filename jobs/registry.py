@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jobs import messages, money, network
+from jobs import messages, money, network, routers
 from jobs.job import by_task
 
-JOBS = by_task((*money.ALL, *network.ALL, *messages.ALL))
+JOBS = by_task((*money.ALL, *network.ALL, *routers.ALL, *messages.ALL))

@@ -78,6 +78,16 @@ def months(app: App) -> int:
     )
 
 
+def settle_outages(app: App) -> int:
+    """Outages that are over: who lost time, and what is given back for it. Each in a visit of its own."""
+    with app.work(None) as uow:
+        over = network.unsettled(uow)
+    for tenant_id, outage_id in over:
+        with app.work(tenant_id) as uow:
+            network.settle_outage(uow, outage_id)
+    return len(over)
+
+
 SWEEPS = [
     Every(1, "expire", in_batches(subscriptions.close_ended, subscriptions.BATCH)),
     Every(1, "begin", in_batches(subscriptions.begin_waiting, subscriptions.BATCH)),
@@ -86,9 +96,11 @@ SWEEPS = [
     Every(10, "renew", in_batches(subscriptions.renewals_due, subscriptions.BATCH)),
     Every(30, "remind", in_batches(subscriptions.remind, subscriptions.BATCH)),
     Every(30, "chase", once(payments.chase)),
-    Every(30, "probe", once(network.probe_all)),
+    Every(30, "outages", settle_outages),
     Every(60, "stale", in_batches(network.close_silent, network.STALE_BATCH)),
     Every(300, "drift", drift),
+    Every(300, "check", once(network.check_all)),
+    Every(1800, "backups", once(network.nightly)),
     Every(3600, "prune", prune),
     Every(3600, "months", months),
 ]

@@ -61,7 +61,7 @@ def _client(client: NasClient) -> str:
     family = "ipv6addr" if ":" in client.address else "ipaddr"
     return (
         f"client {client.address} {{\n\t{family} = {client.address}\n\tsecret = {_quoted(client.secret)}\n"
-        f"\trequire_message_authenticator = {demands}\n}}\n"
+        f"\tduka_mac_password = {_quoted(client.mac_auth_password)}\n\trequire_message_authenticator = {demands}\n}}\n"
     )
 
 

@@ -357,6 +357,7 @@ def _router(plan: RouterPlan) -> VirtualRouter:
         host=plan.host,
         api_port=plan.api_port,
         coa_port=plan.coa_port,
+        board=plan.board,
     )
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from sim.routeros.board import BOARD_DEFAULT
+
 OWN_FILE = Path(__file__).with_name("town.toml")
 
 
@@ -46,6 +48,7 @@ class RouterPlan:
     username: str
     password: str
     hotspot: str
+    board: str = BOARD_DEFAULT
 
 
 @dataclass(frozen=True)

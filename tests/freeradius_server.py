@@ -203,9 +203,13 @@ class FreeRadius:
 
 @contextmanager
 def freeradius_server(
-    database_url: str, folder: Path | None = None, *, collector: bool = True, environment: dict[str, str] | None = None
-) -> Iterator[FreeRadius]:
-    """Our FreeRADIUS on this PostgreSQL database, running, with its collector. Everything it writes is below `folder`."""
+    database_url: str, folder: Path | None = None, *, key: str = "", collector: bool = True,
+    environment: dict[str, str] | None = None,
+) -> Iterator[FreeRadius]:  # fmt: skip
+    """Our FreeRADIUS on this PostgreSQL database, running, with its collector. Everything it writes is below `folder`.
+
+    `key` is what the database was sealed with.
+    """
     with _home(folder) as home:
         settings = {
             "DUKA_FREERADIUS_DATABASE": conninfo(database_url),
@@ -217,7 +221,7 @@ def freeradius_server(
             "DUKA_FREERADIUS_STATUS_SECRET": STATUS_SECRET,
             "DUKA_DATABASE__URL": database_url,
             "DUKA_SECRETS__KEY": "env:DUKA_FREERADIUS_TEST_KEY",
-            "DUKA_FREERADIUS_TEST_KEY": Fernet.generate_key().decode(),
+            "DUKA_FREERADIUS_TEST_KEY": key or Fernet.generate_key().decode(),
             **(environment or {}),
         }
         command = [sys.executable, "-m", "radius.collector", str(home / "run"), str(home / "log")] if collector else []

@@ -25,6 +25,7 @@ from core.phone import Msisdn
 from core.roles import SYSTEM
 from core.tenants import AfricasTalkingAccount, DarajaAccount, TenantSettings
 from jobs.perform import perform
+from jobs.prober import Prober
 from jobs.registry import JOBS
 from jobs.sweeps import SWEEPS
 from portal.app import create_app as portal_app
@@ -44,9 +45,9 @@ ROUNDS_MAX = 200
 
 
 @contextmanager
-def web_server(web: Flask) -> Iterator[str]:
-    """A Flask app on a loopback port of the system's choice; its base URL."""
-    server: BaseWSGIServer = make_server("127.0.0.1", 0, web, threaded=True)
+def web_server(web: Flask, port: int = 0) -> Iterator[str]:
+    """A Flask app on a loopback port, of the system's choice unless one is named; its base URL."""
+    server: BaseWSGIServer = make_server("127.0.0.1", port, web, threaded=True)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="web", daemon=True)
     thread.start()
     try:
@@ -85,6 +86,7 @@ class Town:
     daraja: Daraja
     ussd_base: str
     portal_base: str
+    prober: Prober
     shop: Shop = field(init=False)
     phones: dict[str, Handset] = field(default_factory=dict)
 
@@ -157,9 +159,10 @@ class Town:
         raise AssertionError("promises breed promises without end")
 
     def sweep(self) -> None:
-        """One beat of the clock process: every sweep once."""
+        """One beat of the clock process: every sweep once, and a look at the routers that are due."""
         for every in SWEEPS:
             every.sweep(self.app)
+        self.prober.round()
 
     def pass_time(self, seconds: float, step_seconds: float = 30.0) -> None:
         """Let time pass for everybody, in steps; after each, sweeps run and due promises are kept."""
@@ -243,20 +246,32 @@ def open_town(settings: Settings) -> Iterator[Town]:
         VirtualRouter(identity="market", username="duka", password="router-pass", clock=router_clock) as router,
     ):
         bare = open_app(settings, clock=clock)
-        with web_server(portal_app(bare)) as portal_base:
+        with web_server(portal_app(bare), settings.portal.port) as portal_base:
             app = open_app(settings.model_copy(update={"public_url": portal_base}), clock=clock)
-            server = RadiusServer(app, "127.0.0.1", 0, 0)
+            prober = Prober(app, app.lookout)
+            server = RadiusServer(app, "127.0.0.1", settings.radius.auth_port, settings.radius.acct_port)
             server.start()
             try:
                 with web_server(ussd_app(app)) as ussd_base:
                     town = Town(
-                        app, clock, router_clock, router, server, africastalking, money, daraja, ussd_base, portal_base
+                        app,
+                        clock,
+                        router_clock,
+                        router,
+                        server,
+                        africastalking,
+                        money,
+                        daraja,
+                        ussd_base,
+                        portal_base,
+                        prober,
                     )
                     town.shop = open_shop(town, "kiosk", "Kiosk Net")
                     _add_router(town)
                     yield town
             finally:
                 server.stop()
+                prober.close()
                 app.close()
                 bare.close()
 

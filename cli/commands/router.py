@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import ipaddress
 import secrets
+from dataclasses import replace
 from typing import Annotated
 
 import typer
 
 from cli import console
+from cli.commands import router_backup, router_plan, router_record
 from cli.commands.customer import at
 from cli.console import plain
-from cli.failures import Failed, first_line
+from cli.failures import Failed
 from cli.shop import Shop, TenantOption, shop
 from core import network, tenants
 from core.errors import GatewayFailure
-from core.ports import RouterAddress, RouterHealth
+from core.findings import RouterHealth
+from core.ports import RouterAddress
 from core.texts import duration
 from core.uow import UnitOfWork
 
 SECRET_BYTES = 18
-ANYWHERE = ("0.0.0.0", "::")  # noqa: S104 (recognised in order to be refused)
 
-app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, list, test, set-up.")
+app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, show, test, plan, apply, check, back up.")
+router_plan.add_to(app)
+router_record.add_to(app)
+router_backup.add_to(app)
 Name = Annotated[str, typer.Argument(help="How we call it.")]
 RadiusAddress = Annotated[
     str | None, typer.Option("--radius-address", help="Where the router finds our RADIUS; radius.host by default.")
@@ -57,8 +62,17 @@ def add(
             password=password, hotspot_server=hotspot, mac_auth_password=secrets.token_urlsafe(SECRET_BYTES),
             coa_port=coa_port, radius_secret=secrets.token_urlsafe(SECRET_BYTES),
         )  # fmt: skip
-        health = _first_talk(here, wanted, unverified=unverified)
-        router = keep(here, wanted, nas_address=nas_address or _own_address(host), site=site, health=health)
+        seen = router_record.look(here, wanted)
+        health = seen.health
+        router_record.tell(replace(seen, findings=tuple(one for one in seen.findings if one.code != "set_up")))
+        if seen.blocked and not unverified:
+            raise Failed("nothing was saved (--unverified saves it all the same)")
+        router = keep(
+            here, replace(wanted, certificate_sha256=seen.certificate_sha256),
+            nas_address=nas_address or _own_address(host), site=site, health=health, radius_address=radius_address or "",
+        )  # fmt: skip
+        if seen.certificate_sha256:
+            router_record.pinned(seen)
         console.good(
             f"{plain(name)} is registered" + (f": {_about(health)}" if health else ", though it did not answer")
         )
@@ -69,11 +83,11 @@ def add(
                 "Make its hotspot ask our RADIUS server now?", default=True
             )
         if set_up:
-            carry_out_set_up(here, router, radius_address, src_address=nas_address or "")
+            router_plan.carry_out(here, router)
             health = probe(here, router)
         _problems(health)
         if not set_up:
-            console.hint(f"its hotspot does not ask us before `duka router set-up {plain(name)}`")
+            console.hint(f"its hotspot does not ask us before `duka router apply {plain(name)}`")
 
 
 @app.command("list")
@@ -86,57 +100,37 @@ def list_(tenant: TenantOption = None) -> None:
             if each.down_since is not None:
                 state = f"[red]offline[/] since {at(each.down_since, zone)}"
             elif each.up_at is not None:
-                state = f"[green]online[/], seen {at(each.up_at, zone)}"
+                state = f"[green]online[/] since {at(each.up_since or each.up_at, zone)}"
             else:
                 state = "[yellow]never seen[/]"
             address = f"{each.host}:{each.api_port}"
-            rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(each.trouble or "")))
+            rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(_trouble(each))))
     if not rows:
         console.say("there is no router yet: `duka router add`")
         return
     console.table(("name", "API", "RADIUS from", "state", "trouble"), rows)
 
 
+def _trouble(each: network.Router) -> str:
+    count = len(each.drift.splitlines()) if each.drift else 0
+    differing = f"{count} difference{'s' if count > 1 else ''}: `duka router plan {each.name}`" if count else ""
+    return "; ".join(part for part in (each.trouble, differing) if part)
+
+
 @app.command("test")
 def try_out(name: Name, tenant: TenantOption = None) -> None:
     """Talk to it now and say what in its set-up would keep paid customers out. Status 1 when something would."""
     with shop(tenant) as here:
-        health = probe(here, _found(here, name))
+        health = probe(here, found(here, name))
         console.good(f"{plain(name)}: {_about(health)}")
         if _problems(health):
             raise typer.Exit(1)
 
 
-@app.command("set-up")
-def set_up_again(name: Name, radius_address: RadiusAddress = None, tenant: TenantOption = None) -> None:
-    """Make its hotspot ask our RADIUS server. Changes only what differs; harmless to repeat."""
-    with shop(tenant) as here:
-        router = _found(here, name)
-        if not carry_out_set_up(here, router, radius_address):
-            console.good("nothing had to be changed")
-        if _problems(probe(here, router)):
-            raise typer.Exit(1)
-
-
-@app.command("remove")
-def remove(
-    name: Name,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    tenant: TenantOption = None,
-) -> None:
-    """Forget a router: RADIUS does not answer it any more. Nothing is changed on the box."""
-    with shop(tenant) as here:
-        _found(here, name)
-        if not yes and not (console.interactive() and typer.confirm(f"Forget {name}?")):
-            raise Failed("nothing was done: confirm, or say --yes")
-        with here.work() as uow:
-            network.remove_router(uow, network.find_router(uow, name))
-        console.good(f"{plain(name)} is forgotten")
-
-
 def keep(
-    here: Shop, wanted: RouterAddress, *, nas_address: str, site: str | None = None, health: RouterHealth | None = None
-) -> RouterAddress:
+    here: Shop, wanted: RouterAddress, *, nas_address: str, site: str | None = None, health: RouterHealth | None = None,
+    radius_address: str = "",
+) -> RouterAddress:  # fmt: skip
     """Put a router on record, with the secrets in `wanted`; how to reach it from now on."""
     with here.work() as uow:
         made = network.add_router(
@@ -145,24 +139,11 @@ def keep(
             hotspot_server=wanted.hotspot_server, coa_port=wanted.coa_port, radius_secret=wanted.radius_secret,
             mac_auth_password=wanted.mac_auth_password,
         )  # fmt: skip
+        network.pin_certificate(uow, made, wanted.certificate_sha256)
+        made.layout = made.layout.model_copy(update={"radius_address": radius_address})
         if health is not None:
             network.router_up(uow, made.id, health)
         return network.address_of(uow, made)
-
-
-def carry_out_set_up(
-    here: Shop, router: RouterAddress, radius_address: str | None = None, src_address: str = "", *, quiet: bool = False
-) -> list[str]:
-    """Set up its hotspot and tell what was changed."""
-    radius = here.app.settings.radius
-    address = radius_address or radius.host
-    if address in ANYWHERE:
-        raise Failed("radius.host stands for every address: say with --radius-address where this router finds us")
-    with console.out.status(f"setting up {plain(router.name)} …"):
-        changed = here.world.hotspot.set_up(router, address, radius.auth_port, radius.acct_port, src_address)
-    for line in [] if quiet else changed:
-        console.say(f"  {plain(line)}")
-    return changed
 
 
 def probe(here: Shop, router: RouterAddress) -> RouterHealth:
@@ -179,17 +160,7 @@ def probe(here: Shop, router: RouterAddress) -> RouterHealth:
     return health
 
 
-def _first_talk(here: Shop, wanted: RouterAddress, *, unverified: bool) -> RouterHealth | None:
-    try:
-        with console.out.status(f"asking {plain(wanted.name)} …"):
-            return here.world.hotspot.probe(wanted, here.app.clock.now())
-    except GatewayFailure as error:
-        if unverified:
-            return None
-        raise Failed(f"{first_line(error)}; nothing was saved (--unverified saves it all the same)") from error
-
-
-def _found(here: Shop, name: str) -> RouterAddress:
+def found(here: Shop, name: str) -> RouterAddress:
     with here.look() as uow:
         return network.address_of(uow, network.find_router(uow, name))
 

@@ -118,11 +118,30 @@ def general(
         bool | None,
         typer.Option("--redirects/--no-redirects", help="Over PPP and DHCP, lead who has not paid to where one can."),
     ] = None,
+    garden: Annotated[
+        str | None,
+        typer.Option(
+            help="Where phones may go unpaid, comma separated: host, *.host, address, with :port; '' for none."
+        ),
+    ] = None,
+    dns: Annotated[
+        str | None, typer.Option(help="Whom routers ask for names that have nobody; comma separated.")
+    ] = None,
+    ntp: Annotated[str | None, typer.Option(help="Where routers get the time; comma separated.")] = None,
+    credit_after: Annotated[
+        int | None, typer.Option(help="Give time back when a router was away for so many minutes; 0: never.")
+    ] = None,
+    backups_kept: Annotated[int | None, typer.Option(help="So many exports are kept of each router.")] = None,
     tenant: TenantOption = None,
 ) -> None:
     """What is neither account nor router."""
-    given = {"help_line": help_line, "interim_seconds": interim_seconds, "redirects": redirects}
+    lists = {"garden_extra": garden, "dns_servers": dns, "ntp_servers": ntp}
+    given: dict[str, object] = {"help_line": help_line, "interim_seconds": interim_seconds, "redirects": redirects}
+    given |= {name: None if text is None else _listed(text) for name, text in lists.items()}
+    given["backups_kept"] = backups_kept
     changed = {name: value for name, value in given.items() if value is not None}
+    if credit_after is not None:
+        changed["credit_after_minutes"] = credit_after or None
     with shop(tenant) as here:
         change(here, **changed)
     console.good(f"saved: {', '.join(changed) or 'nothing was given'}")
@@ -140,6 +159,10 @@ def show(
             with here.work() as uow:
                 rows += [(f"{company}: {what}", url) for company, what, url in addresses(uow, here.app.settings).rows()]
     console.table(("setting", "value"), [(plain(name), plain(value)) for name, value in rows])
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def change(here: Shop, **changed: object) -> None:

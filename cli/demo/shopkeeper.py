@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from cli.addresses import addresses
 from cli.commands import router as routers
-from cli.commands import settings
+from cli.commands import router_plan, settings
 from cli.demo.stage import Stage
 from cli.shop import OPERATOR, Shop
 from core import catalog, migrations, network, tenants
@@ -91,7 +91,7 @@ def register(here: Shop, stage: Stage) -> RouterAddress:
     )  # fmt: skip
     settings.register_urls(here, quiet=True)
     router = known[0] if known else _add_router(here, stage)
-    routers.carry_out_set_up(here, router, quiet=True)
+    router_plan.bring(here, router)
     return router
 
 

@@ -53,6 +53,8 @@ def build_world(
         hotspot=connections.hotspot,
         coa=connections.coa,
         sessions=connections.hotspot,
+        planner=connections.hotspot.planner,
+        strays=connections.hotspot.strays,
         callback_urls=callback_urls,
     )
 

@@ -310,7 +310,7 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
                 h.bytes_left - CASE WHEN h.bytes_left & 4294967295 = 0 THEN 1 ELSE 0 END AS sayable
             FROM (
                 SELECT n.realm, n.language AS router_language, n.service_code, n.demands_message_authenticator,
-                    CASE WHEN substr(login, 3, 1) = ':' THEN duka_sent(n.mac_auth_password) ELSE coalesce(c.password, '') END AS password,
+                    CASE WHEN substr(login, 3, 1) = ':' THEN '' ELSE coalesce(c.password, '') END AS password,  -- a device's is in its router's file
                     c.checked, c.good, c.expires, c.several, c.own_timeout, c.interim, c.attributes, c.said, c.ops,
                     u.service, u.metered, u.language, u.redirects, u.blocked,
                     CASE WHEN u.hours <> '' THEN

@@ -20,8 +20,9 @@ from sqlalchemy import (
 from core import outbox, tenants
 from core.customers import Device, Login
 from core.errors import Refusal
-from core.network.models import Router, Sighting
-from core.ports import RouterAddress, RouterHealth
+from core.network.models import Backup, Outage, Router, RouterInstall, Sighting, Tunnel
+from core.network.tending import tend_all
+from core.ports import RouterAddress
 from core.radius_tables import nas, radius_nas
 from core.roles import Can, customers_may, requires, system_only
 from core.tasks import SyncAccess
@@ -29,9 +30,7 @@ from core.texts import one_line
 from core.uow import OWN_TENANT, UnitOfWork
 
 WAITING_WINDOW = timedelta(minutes=10)
-SECRET_BYTES = 18
-UP_NOTED_EVERY = timedelta(seconds=5)
-"""A busy router answers many times a second; its row is not written each time."""
+SECRET_BYTES, PUBLIC_KEY_BYTES = 18, 16
 
 
 class NoSuchRouter(Refusal):
@@ -57,15 +56,14 @@ def add_router(
         address = str(ipaddress.ip_address(nas_address))
     except ValueError as error:
         raise BadAddress(address=nas_address[:60]) from error
-    taken = uow.session.execute(select(nas.c.id).where(nas.c.nasname == address)).first()
-    if taken or uow.session.scalar(select(Router.id).where(Router.name == name)):
-        raise RouterExists(name=name, address=address)
+    refuse_taken(uow, name=name, address=address, host=host, api_port=api_port)
     made = uow.add(
         Router(
             site_id=site_id, name=one_line(name, 40), host=host, api_port=api_port, api_tls=api_tls, username=username,
             password=password, hotspot_server=hotspot_server, nas_address=address, coa_port=coa_port, added_at=uow.now,
             radius_secret=radius_secret or secrets.token_urlsafe(SECRET_BYTES),
             mac_auth_password=mac_auth_password or secrets.token_urlsafe(SECRET_BYTES),
+            public_key=secrets.token_hex(PUBLIC_KEY_BYTES),
         )
     )  # fmt: skip
     uow.session.execute(
@@ -79,6 +77,23 @@ def add_router(
     )  # fmt: skip
     uow.record("router.added", made, name=made.name)
     return made
+
+
+@system_only
+def refuse_taken(
+    uow: UnitOfWork, *, name: str, address: str, host: str, api_port: int, but: Router | None = None
+) -> None:  # fmt: skip
+    """Refuse a name of this ISP, and an address of anybody, that another router than `but` has."""
+    other = Router.id != (but.id if but is not None else 0)
+    if uow.session.scalar(select(Router.id).where(Router.name == name, other)):
+        raise RouterExists(name=name)
+    connection = uow.connection  # all ISPs': an address exists once
+    if connection.execute(select(Router.id).where(Router.host == host, Router.api_port == api_port, other)).first():
+        raise RouterExists(host=host, api_port=api_port)
+    if but is not None and but.nas_address == address:
+        return
+    if connection.execute(select(nas.c.id).where(nas.c.nasname == address)).first():
+        raise RouterExists(address=address)
 
 
 def _presence(uow: UnitOfWork) -> dict[str, str]:
@@ -96,6 +111,8 @@ def change_settings(uow: UnitOfWork, settings: tenants.TenantSettings) -> None:
     before = tenants.settings_of(uow)
     tenants.change_settings(uow, settings)
     uow.session.execute(update(radius_nas).where(radius_nas.c.tenant_id == uow.tenant).values(**_presence(uow)))
+    if (before.companies, before.garden_extra) != (settings.companies, settings.garden_extra):
+        tend_all(uow)
     if (before.redirects, before.interim_seconds) != (settings.redirects, settings.interim_seconds):
         held = union(
             *(
@@ -113,7 +130,8 @@ def remove_router(uow: UnitOfWork, what: Router) -> None:
     """Forget a router: its packets are no longer answered."""
     uow.session.execute(delete(nas).where(nas.c.nasname == what.nas_address))
     uow.session.execute(delete(radius_nas).where(radius_nas.c.router_id == what.id))
-    uow.session.execute(delete(Sighting).where(Sighting.router_id == what.id))
+    for kind in (Sighting, Tunnel, RouterInstall, Outage, Backup):
+        uow.session.execute(delete(kind).where(kind.router_id == what.id))
     uow.record("router.removed", what, name=what.name)
     uow.session.delete(what)
 
@@ -155,30 +173,8 @@ def address_of(uow: UnitOfWork, what: Router) -> RouterAddress:
         router_id=what.id, name=what.name, host=what.host, api_port=what.api_port, api_tls=what.api_tls,
         username=what.username, password=what.password, hotspot_server=what.hotspot_server,
         mac_auth_password=what.mac_auth_password, coa_port=what.coa_port, radius_secret=what.radius_secret,
+        certificate_sha256=what.certificate_sha256 or "",
     )  # fmt: skip
-
-
-@system_only
-def router_up(uow: UnitOfWork, router_id: int, health: RouterHealth | None = None) -> None:
-    """It answered."""
-    found = router(uow, router_id)
-    if found.down_since is not None:
-        uow.record("router.up", found, seconds_down=int((uow.now - found.down_since).total_seconds()))
-        outbox.hurry(uow.session, f"router:{router_id}", uow.now)
-    if found.up_at is None or found.down_since is not None or uow.now - found.up_at >= UP_NOTED_EVERY:
-        found.up_at = uow.now
-    found.down_since = None
-    found.trouble = one_line("; ".join(health.problems), 200) or None if health else found.trouble
-
-
-@system_only
-def router_down(uow: UnitOfWork, router_id: int, error: str) -> None:
-    """It did not answer."""
-    found = router(uow, router_id)
-    if found.down_since is None:
-        found.down_since = uow.now
-        uow.record("router.down", found, error=one_line(error, 200))
-    found.trouble = one_line(error, 200)
 
 
 _WAITING = (

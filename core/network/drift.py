@@ -12,11 +12,11 @@ from core.catalog import MAC, PPP
 from core.customers import Customer, Device, Login
 from core.db import among
 from core.network.desired import KEPT
-from core.network.models import Router, Sighting
+from core.network.models import Sighting
 from core.radius_tables import radius_user
 from core.roles import system_only
 from core.subscriptions import Subscription
-from core.tasks import Probe, SyncAccess
+from core.tasks import SyncAccess
 from core.uow import UnitOfWork
 
 DRIFT_MAX = 500
@@ -63,17 +63,6 @@ def heal(uow: UnitOfWork, customer_ids: Sequence[int]) -> int:
     owed = outbox.owed(SyncAccess, "customer_id", Customer.id)
     count = outbox.promise_each(
         uow.session, SyncAccess, select(Customer.tenant_id, Customer.id).where(chosen, ~owed), uow.now
-    )
-    uow.promised_now = uow.promised_now or count > 0
-    return count
-
-
-@system_only
-def probe_all(uow: UnitOfWork) -> int:
-    """Promise a look at every router that is not being looked at."""
-    open_ = outbox.owed(Probe, "router_id", Router.id)
-    count = outbox.promise_each(
-        uow.session, Probe, select(Router.tenant_id, Router.id).where(~open_), uow.now, lane="router:"
     )
     uow.promised_now = uow.promised_now or count > 0
     return count

@@ -9,8 +9,9 @@ from typing import Any
 
 from sqlalchemy import bindparam, select
 
-from core.network.actions import address_of, router_up
+from core.network.actions import address_of
 from core.network.entitlements import entitlement, entitlements
+from core.network.health import router_up
 from core.network.models import Router
 from core.network.running import ANEW, NOTHING_NEW, Terms, news, terms_of
 from core.network.sessions import subscription_id

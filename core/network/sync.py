@@ -11,8 +11,8 @@ from sqlalchemy import bindparam, or_, select
 from core import customers, subscriptions, tenants
 from core.customers import Device, Login
 from core.network.accounting import open_sessions_of
-from core.network.actions import router_up
 from core.network.desired import AccessPlan, Isp, desired, username
+from core.network.health import router_up
 from core.network.models import Router, Sighting
 from core.network.running import Terms
 from core.network.steering import SessionPlan, bare, news_of, open_now, session_plan

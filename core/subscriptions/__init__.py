@@ -18,6 +18,7 @@ from core.subscriptions.actions import (
     suspensions,
     use,
 )
+from core.subscriptions.credits import give_back
 from core.subscriptions.metering import Meter, Payer, use_many
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
@@ -45,6 +46,7 @@ __all__ = [
     "change_package",
     "close_ended",
     "exhaust",
+    "give_back",
     "grant",
     "latest",
     "left",

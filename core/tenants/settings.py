@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
+
+ADDRESS = r"^\d{1,3}(\.\d{1,3}){3}$"
+HOST = r"^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$"
+GARDEN_ENTRY = r"^((\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\d{1,3}(\.\d{1,3}){3}/\d{1,2})(:[1-9]\d{0,4})?$"
 
 
 class _Frozen(BaseModel):
@@ -44,8 +50,26 @@ class TenantSettings(_Frozen):
     interim_seconds: int = Field(default=300, ge=60, le=3600)
     redirects: bool = False
     """Over PPP and DHCP, who is not let in gets onto a walled network that leads to where they can pay."""
+    credit_after_minutes: int | None = Field(default=None, ge=1, le=1440)
+    """A router that did not answer for so long gives its customers the time back; None: nothing is given back."""
+    backups_kept: int = Field(default=14, ge=1, le=400)
+    """So many exports are kept of each router."""
     stk_networks: tuple[str, ...] = ("63902", "99999")
     """Networks whose subscribers a payment prompt can reach (africastalking.md §5)."""
+
+    garden_extra: tuple[Annotated[str, Field(max_length=120, pattern=GARDEN_ENTRY)], ...] = Field(
+        default=(), max_length=50
+    )
+    """Further places phones may go before anybody paid: `host`, `*.host`, an address or a network, with `:port` if not 443."""
+    dns_servers: tuple[Annotated[str, Field(pattern=ADDRESS)], ...] = ("1.1.1.1", "8.8.8.8")
+    """Whom a router asks for names that has nobody to ask."""
+    ntp_servers: tuple[Annotated[str, Field(max_length=100, pattern=HOST)], ...] = ("pool.ntp.org",)
+    """Where routers get the time."""
+
+    @property
+    def companies(self) -> tuple[str, ...]:
+        """The payment companies that are switched on, by name."""
+        return () if self.daraja is None else ("daraja",)
 
     @property
     def paybill(self) -> str | None:

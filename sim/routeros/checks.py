@@ -26,13 +26,39 @@ REFERENCES = {
     ("/interface/pppoe-server/server", "default-profile"): ("/ppp/profile", ("default", "default-encryption")),
     ("/ppp/secret", "profile"): ("/ppp/profile", ("default", "default-encryption")),
     ("/user", "group"): ("/user/group", ()),
+    ("/interface/bridge/port", "bridge"): ("/interface/bridge", ("none",)),
+    ("/interface/list/member", "list"): ("/interface/list", ()),
+    ("/interface/wireguard/peers", "interface"): ("/interface/wireguard", ()),
+    ("/interface/wireless", "security-profile"): ("/interface/wireless/security-profiles", ()),
+    ("/interface/wireless", "master-interface"): ("/interface/wireless", ("none",)),
+    ("/interface/wifi", "configuration"): ("/interface/wifi/configuration", ()),
+    ("/interface/wifi", "security"): ("/interface/wifi/security", ()),
+    ("/interface/wifi", "datapath"): ("/interface/wifi/datapath", ()),
+    ("/interface/wifi", "master-interface"): ("/interface/wifi", ("none",)),
+    ("/interface/wifi/configuration", "security"): ("/interface/wifi/security", ()),
+    ("/interface/wifi/configuration", "datapath"): ("/interface/wifi/datapath", ()),
+    ("/interface/wifi/datapath", "bridge"): ("/interface/bridge", ("none",)),
+    ("/ip/dhcp-server/network", "dhcp-option"): ("/ip/dhcp-server/option", ()),
+    ("/ip/dhcp-server", "dhcp-option-set"): ("/ip/dhcp-server/option/sets", ("none",)),
+    ("/ip/pool", "next-pool"): ("/ip/pool", ("none",)),
+    ("/system/logging", "action"): ("/system/logging/action", ()),
+    ("/tool/mac-server", "allowed-interface-list"): ("/interface/list", ()),
+    ("/tool/mac-server/mac-winbox", "allowed-interface-list"): ("/interface/list", ()),
 }
+INTERFACE_LISTS = frozenset({"in-interface-list", "out-interface-list"})
+RULE_INTERFACES = frozenset({"in-interface", "out-interface", "datapath.bridge"})
 """(menu, argument) → the menu whose names it takes, and words it takes besides."""
 
 TOGETHER_UNIQUE = {
     "/ip/address": (("address", "interface"), "failure: already have such address"),
     "/ip/firewall/address-list": (("list", "address"), "failure: already have such entry"),
     "/interface/bridge/port": (("interface",), "failure: device already added as bridge port"),
+    "/interface/list/member": (("list", "interface"), "failure: already have such entry"),
+    "/ip/dhcp-client": (("interface",), "failure: dhcp-client on that interface already exists"),
+    "/ip/dhcp-server": (("interface", "relay"), "failure: already have dhcp server on that interface"),
+    "/ip/dhcp-server/network": (("address",), "failure: already have such network"),
+    "/ip/hotspot": (("interface",), "failure: already have hotspot server on that interface"),
+    "/interface/wireguard/peers": (("interface", "public-key"), "failure: already have such peer"),
 }
 DUPLICATE_TEXTS = {"/ip/hotspot/user": "failure: already have user with this name for this server"}
 
@@ -65,7 +91,15 @@ def _check_reference(machine: Machine, menu: str, name: str, value: str) -> None
     reference = REFERENCES.get((menu, name))
     if reference is not None:
         target, also = reference
-        if value.removeprefix("!") in also or machine.tables[target].find("name", value.removeprefix("!")) is not None:
+        names = value.removeprefix("!").split(",")
+        if all(one in also or machine.tables[target].find("name", one) is not None for one in names):
+            return
+    elif name in INTERFACE_LISTS:
+        if machine.tables["/interface/list"].find("name", value.removeprefix("!")) is not None:
+            return
+    elif name in RULE_INTERFACES:
+        one = value.removeprefix("!")
+        if one.startswith(("all-", "*")) or machine.tables["/interface"].find("name", one) is not None:
             return
     elif name == "interface" and not menu.startswith("/interface/wifi"):
         if value.startswith(("*", "!")) or value in ("all", "none", "any", "dynamic", "static"):

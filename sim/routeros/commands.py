@@ -8,9 +8,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from sim.routeros import checks
+from sim.routeros import checks, shapes
 from sim.routeros.checks import CATEGORY_BAD_VALUE, CATEGORY_MISSING, Trap
 from sim.routeros.machine import HISTORY_MAX, Machine
+from sim.routeros.policies import ALL_POLICIES
 from sim.routeros.queries import BadQuery, Query
 from sim.routeros.tables import Table, read_id, show_id
 
@@ -19,13 +20,12 @@ Handler = Callable[["Request", Emit], dict[str, str]]
 
 LISTEN_BACKLOG_MAX = 10_000
 READING = frozenset({"print", "getall", "get", "find", "listen", "monitor"})
+FILE_WRITING = frozenset({"/system/backup", "/import"})
 TESTING = frozenset({"/ping", "/tool/ping", "/tool/fetch", "/tool/traceroute", "/tool/torch"})
-SECRETS = frozenset({"password", "secret", "mac-auth-password", "otp-secret", "private-key"})
+SECRETS = frozenset({"password", "secret", "mac-auth-password", "otp-secret", "private-key", "preshared-key"}) | {
+    "radius-password", "wpa-pre-shared-key", "wpa2-pre-shared-key", "security.passphrase", "passphrase", "ipsec-secret",
+}  # fmt: skip
 NEVER_SHOWN = {"/user": frozenset({"password"})}
-ALL_POLICIES = frozenset(
-    {"local", "telnet", "ssh", "ftp", "reboot", "read", "write", "policy", "test", "winbox", "password", "web"}
-    | {"sniff", "sensitive", "api", "romon", "rest-api"}
-)
 
 
 @dataclass
@@ -40,6 +40,8 @@ class Request:
     cancelled: threading.Event = field(default_factory=threading.Event)
     menu: str = ""
     command: str = ""
+    shown: str = ""
+    """What a terminal would show of it; programs do not see it."""
 
     @classmethod
     def parse(cls, words: list[str]) -> Request:
@@ -136,15 +138,16 @@ class Executor:
         menu, command = request.menu, request.command
         if menu in TESTING:
             needed = "test"
-        elif menu == "/system/reboot":
+        elif menu in ("/system/reboot", "/system/reset-configuration"):
             needed = "reboot"
-        elif command in READING:
+        elif command in READING or menu == "/export":
             needed = "read"
         else:
             needed = "policy" if menu == "/user" or menu.startswith("/user/") else "write"
         if needed not in request.policies:
             raise Trap("not enough permissions (9)")
-        if menu == "/file" and command not in READING and "ftp" not in request.policies:
+        touches_files = menu == "/file" and command not in READING
+        if (touches_files or menu in FILE_WRITING) and "ftp" not in request.policies:
             raise Trap("failure: cannot open file: permission denied")
 
     def _check_arguments(self, request: Request) -> None:
@@ -243,12 +246,15 @@ class Executor:
         copy_from, before = given.pop("copy-from", None), given.pop("place-before", None)
         checks.check_mandatory(machine, request.menu, request.arguments)
         values = checks.check_values(machine, request.menu, given)
+        values = shapes.shape(machine, table, values, None, request.policies)
         if copy_from is not None:
             values = {**table.records[self._row_named(table, copy_from)].values, **values}
         if checks.has_unique_names(machine, request.menu) and not values.get("name"):
             values["name"] = checks.invented_name(machine, table)
         checks.check_duplicates(machine, table, values, but=None)
         front = self._row_named(table, before) if before is not None else None
+        if front is not None:
+            _refuse_place(table, front)
         number = table.add(values)
         if front is not None:
             table.move(number, front)
@@ -266,14 +272,14 @@ class Executor:
         for number in self.rows_meant(request, table):
             _refuse_dynamic(table, number)
             checks.check_duplicates(machine, table, values, but=number)
-            table.change(number, values)
+            table.change(number, shapes.shape(machine, table, values, number, request.policies))
         return {}
 
     def _remove(self, request: Request, _emit: Emit) -> dict[str, str]:
         table = self._machine.tables[request.menu]
         for number in self.rows_meant(request, table):
             _refuse_dynamic(table, number)
-            if table.get(number, "default") == "true":
+            if "true" in (table.get(number, "default"), table.get(number, "builtin")):
                 raise Trap("failure: can not remove default entry")
             table.remove(number)
         return {}
@@ -295,7 +301,10 @@ class Executor:
         table = self._machine.tables[request.menu]
         destination = request.arguments.get("destination")
         front = self._row_named(table, destination) if destination else None
+        if front is not None:
+            _refuse_place(table, front)
         for number in self.rows_meant(request, table):
+            _refuse_dynamic(table, number)
             if number != front:
                 table.move(number, front)
         return {}
@@ -334,6 +343,12 @@ def _matches(query: Query, row: Mapping[str, str]) -> bool:
 def _refuse_dynamic(table: Table, number: int) -> None:
     if table.get(number, "dynamic") == "true" and table.menu != "/ip/firewall/address-list":
         raise Trap("failure: can not change dynamic entry")
+
+
+def _refuse_place(table: Table, front: int) -> None:
+    """Rows a hotspot has made stay in front of all others."""
+    if table.get(front, "dynamic") == "true":
+        raise Trap("failure: can not move before dynamic entry")
 
 
 _GENERIC: dict[str, Callable[[Executor, Request, Emit], dict[str, str]]] = {

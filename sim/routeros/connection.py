@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from sim.routeros.checks import CATEGORY_INTERRUPTED, Trap
-from sim.routeros.commands import Executor, Request
+from sim.routeros.commands import READING, Executor, Request
 from sim.routeros.faults import Faults
 from sim.routeros.machine import Machine
 from sim.routeros.transport import Channel
@@ -44,7 +44,10 @@ class Service:
 class Connection:
     """The life of one connection, run in a thread of its own; slow commands get threads beside it."""
 
-    def __init__(self, channel: Channel, service: Service, closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self, channel: Channel, service: Service, closed: Callable[[Connection], None], peer: str = ""
+    ) -> None:
+        self.peer = peer
         self._channel = channel
         self._service = service
         self._closed = closed
@@ -191,9 +194,16 @@ class Connection:
                 self._finish(request)
                 return
             faults.refuse_if_told(request.path)
+            cut = faults.cuts_this_write(request.command not in READING)
+            if cut == "before":
+                self._channel.close()
+                return
             attributes = self._service.executor.execute(request, reply.row)
         except Trap as trap:
             reply.end(trap_words(request.tag, trap) + sentence("!done", request.tag, {}))
+            return
+        if cut == "after":
+            self._channel.close()
             return
         found_nothing = reply.is_empty and request.command in ("print", "getall") and "ret" not in attributes
         says_so = found_nothing and self._service.machine.schema.number >= EMPTY_SINCE

@@ -20,11 +20,12 @@ class LoginResult:
 class Device:
     """One device in the reach of a router. While present it always sends a little, as phones do."""
 
-    def __init__(self, hotspot: Hotspot, mac: str, ip: str, hostname: str | None) -> None:
+    def __init__(self, hotspot: Hotspot, mac: str, ip: str, hostname: str | None, interface: str = "") -> None:
         self._hotspot = hotspot
         self.mac = mac
         self.ip = ip
         self.hostname = hostname or ""
+        self.interface = interface
         self.present = False
         self.left_at_seconds = 0.0
 

@@ -22,6 +22,7 @@ class Faults:
         self._lock = threading.Lock()
         self._refusals: dict[str, list[Trap]] = {}
         self._cut_after: int | None = None
+        self._cut_at_write, self._cut_carried_out = 0, False
         self._is_unreachable = False
         self.delay_seconds = 0.0
         self.nonsense = False
@@ -50,6 +51,24 @@ class Faults:
         """Let so many more commands pass, then cut the connection in the middle of the next reply. Happens once."""
         with self._lock:
             self._cut_after = after_commands
+
+    def cut_at_write(self, number: int, *, carried_out: bool) -> None:
+        """Cut the connection at the so manieth write from now (1 is the next): before it is done, or before it is answered.
+
+        Happens once.
+        """
+        with self._lock:
+            self._cut_at_write, self._cut_carried_out = number, carried_out
+
+    def cuts_this_write(self, is_write: bool) -> str:
+        """`before`, `after`, or empty for a command that goes its way."""
+        with self._lock:
+            if not is_write or not self._cut_at_write:
+                return ""
+            self._cut_at_write -= 1
+            if self._cut_at_write:
+                return ""
+            return "after" if self._cut_carried_out else "before"
 
     def refuse(self, menu_command: str, message: str, category: int | None = None, times: int = 1) -> None:
         """Answer the next calls of one command (`/ip/hotspot/active/login`) with a trap."""
@@ -80,6 +99,7 @@ class Faults:
         with self._lock:
             self._refusals.clear()
             self._cut_after = None
+            self._cut_at_write = 0
         self.delay_seconds = 0.0
         self.nonsense = False
         self.coa_ignored = False

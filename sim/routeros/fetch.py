@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import ipaddress
-import ssl
-import urllib.error
 import urllib.parse
-import urllib.request
 
 from sim.routeros.checks import CATEGORY_BAD_VALUE, CATEGORY_MISSING, Trap
 from sim.routeros.commands import Emit, Executor, Request
+from sim.routeros.files import Files
+from sim.routeros.internet import Internet, NothingThere
 from sim.routeros.machine import Machine
+from sim.routeros.shapes import FORBIDDEN
+from sim.routeros.uplink import Uplink
 
-FETCH_SECONDS_MAX = 10.0
 FETCH_BYTES_MAX = 1 << 20
 CONTENTS_SHOWN_MAX = 60_000
 
@@ -20,12 +19,16 @@ CONTENTS_SHOWN_MAX = 60_000
 class Fetcher:
     """Registers the command; fetched files appear in `/file`."""
 
-    def __init__(self, machine: Machine, executor: Executor) -> None:
+    def __init__(self, machine: Machine, executor: Executor, files: Files, internet: Internet, uplink: Uplink) -> None:
         self._machine = machine
-        self._executor = executor
+        self._files = files
+        self._internet = internet
+        self._uplink = uplink
         executor.register("/tool/fetch", "", self._fetch, slow=True)
 
     def _fetch(self, request: Request, emit: Emit) -> dict[str, str]:
+        if not self._machine.allows("fetch"):
+            raise Trap(FORBIDDEN)
         given = request.arguments
         url = given.get("url")
         if not url:
@@ -36,10 +39,10 @@ class Fetcher:
         to_file = output == "file" and given.get("keep-result", "yes") in ("yes", "true")
         if to_file and "ftp" not in request.policies:
             raise Trap("failure: cannot open file: permission denied")
-        body = _download(url, given.get("http-method", "get").upper(), given.get("http-data"))
+        body = self._download(url, given)
         if to_file:
             path = given.get("dst-path") or urllib.parse.urlsplit(url).path.rsplit("/", 1)[-1] or "index.html"
-            self._store(path, body)
+            self._files.write(path, body)
         row = {
             "status": "finished",
             "downloaded": str(-(-len(body) // 1024)),
@@ -51,56 +54,43 @@ class Fetcher:
         emit({**row, ".section": "0"})
         return {}
 
-    def _store(self, path: str, body: bytes) -> None:
-        name = path.lstrip("/")
-        ending = f".{name.rsplit('.', 1)[-1]} file" if "." in name else "file"
-        stamp = self._machine.shown_time().strftime("%Y-%m-%d %H:%M:%S")
-        values = {"name": name, "type": ending, "size": str(len(body)), "last-modified": stamp}
-        if len(body) <= CONTENTS_SHOWN_MAX:
-            values["contents"] = body.decode("utf-8", "replace")
-        with self._machine.lock:
-            table = self._machine.tables["/file"]
-            number = table.find("name", name)
-            if number is None:
-                table.add(values)
-            else:
-                table.change(number, {"contents": "", **values})
+    def _download(self, url: str, given: dict[str, str]) -> bytes:
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise Trap("invalid value for argument url", CATEGORY_BAD_VALUE)
+        if not self._uplink.works:
+            raise Trap("failure: connection timeout")
+        address = self._internet.resolve(parts.hostname)
+        if address != parts.hostname and self._uplink.is_plugged and not self._uplink.name_servers:
+            raise Trap("failure: resolving error")
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        if address is None or self._internet.door(address, port) is None:
+            raise Trap("failure: connection timeout" if address else "failure: resolving error")
+        data = given.get("http-data")
+        headers = dict(_headers(given.get("http-header-field", "")))
+        try:
+            answer = self._internet.ask(
+                url,
+                given.get("http-method", "get").upper(),
+                data.encode() if data is not None else None,
+                headers,
+                proves_itself=given.get("check-certificate", "no") not in ("no", "false"),
+            )
+        except NothingThere as nothing:
+            raise Trap("failure: connection failed") from nothing
+        if not 200 <= answer.status < 300:
+            raise Trap(f"failure: status {answer.status}")
+        if len(answer.body) > FETCH_BYTES_MAX:
+            raise Trap("failure: file too large")
+        return answer.body
 
 
-def _download(url: str, method: str, data: str | None) -> bytes:
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise Trap("invalid value for argument url", CATEGORY_BAD_VALUE)
-    if not _is_loopback(parts.hostname):
-        raise Trap("failure: connection timeout")
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE  # the router's own default: check-certificate=no
-    body = data.encode() if data is not None else None
-    question = urllib.request.Request(url, data=body, method=method)
-    opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _StayPut())
-    try:
-        with opener.open(question, timeout=FETCH_SECONDS_MAX) as answer:
-            fetched: bytes = answer.read(FETCH_BYTES_MAX + 1)
-    except urllib.error.HTTPError as refused:
-        raise Trap(f"failure: status {refused.code}") from refused
-    except (OSError, ValueError) as broken:
-        raise Trap("failure: connection failed") from broken
-    if len(fetched) > FETCH_BYTES_MAX:
-        raise Trap("failure: file too large")
-    return fetched
-
-
-class _StayPut(urllib.request.HTTPRedirectHandler):
-    """Follows no redirect: it could lead off this machine."""
-
-    def redirect_request(self, *_: object, **__: object) -> None:
-        return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        pass  # a name, then
-    return host == "localhost"
+def _headers(text: str) -> list[tuple[str, str]]:
+    """`Name: value,Other: value` as pairs. Raises Trap."""
+    pairs = []
+    for part in text.split(",") if text else []:
+        name, colon, value = part.partition(":")
+        if not colon or not name.strip():
+            raise Trap("invalid value for argument http-header-field", CATEGORY_BAD_VALUE)
+        pairs.append((name.strip(), value.strip()))
+    return pairs

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 
+from sim.routeros import hotspot_rules
 from sim.routeros.accounting import Reporter
 from sim.routeros.cookies import CookieJar
 from sim.routeros.devices import Device
@@ -16,7 +17,9 @@ from sim.routeros.radius import RadiusClient
 from sim.routeros.sessions import CAUSE_ADMIN_RESET, CAUSE_USER_REQUEST
 from sim.routeros.values import parse_mac
 
-CONFIGURATION = frozenset({"/ip/hotspot", "/ip/hotspot/ip-binding", "/system/device-mode"})
+CONFIGURATION = frozenset(
+    {"/ip/hotspot", "/ip/hotspot/profile", "/ip/hotspot/ip-binding", "/system/device-mode", "/ip/pool"}
+)
 RETRY_WHILE_ASKING_SECONDS = 1.0
 
 
@@ -40,8 +43,8 @@ class Hotspot:
 
     # What people with devices do. Each waits, on a manual clock, until the router has finished reacting.
 
-    def plug_in(self, mac: str, ip: str | None, hostname: str | None) -> Device:
-        """Put a new device in reach. Raises ValueError for a bad address, or one that is taken."""
+    def plug_in(self, mac: str, ip: str | None, hostname: str | None, interface: str = "") -> Device:
+        """Put a new device in reach, behind an interface if one is named. Raises ValueError for a bad or taken address."""
         with self._machine.lock:
             mac = parse_mac(mac)
             if mac in self.devices:
@@ -49,7 +52,7 @@ class Hotspot:
             address = self._free_address() if ip is None else str(ipaddress.IPv4Address(ip))
             if self._machine.tables["/ip/hotspot/host"].find("address", address) is not None:
                 raise ValueError(f"{address} is in use")
-            device = self.devices[mac] = Device(self, mac, address, hostname)
+            device = self.devices[mac] = Device(self, mac, address, hostname, interface)
         self.device_appears(device)
         return device
 
@@ -87,7 +90,7 @@ class Hotspot:
                 device.left_at_seconds = self._machine.seconds()
             old = self._by_device.pop(device, None)
             if old is not None:
-                ghost = Device(self, device.mac, device.ip, device.hostname)
+                ghost = Device(self, device.mac, device.ip, device.hostname, device.interface)
                 ghost.left_at_seconds = device.left_at_seconds
                 old.device = ghost
                 self._by_device[ghost] = old
@@ -187,10 +190,11 @@ class Hotspot:
 
     def configuration_changed(self, menu: str) -> None:
         """Look again at every device after somebody changed servers or bindings."""
-        if menu not in CONFIGURATION or not self._powered:
+        if not (menu in CONFIGURATION or menu.startswith("/interface")) or not self._powered:
             return
+        hotspot_rules.arrange(self._machine, running=self._serving(None) is not None)
         for host in list(self._hosts.values()):
-            server = self._serving()
+            server = self._serving(host.device)
             kind = self._binding(host.device, host.server).kind
             if server != host.server or kind == "blocked" or host.bypassed != (kind == "bypassed"):
                 self.drop(host)
@@ -211,14 +215,20 @@ class Hotspot:
         self._powered = True
         self.configuration_changed("/ip/hotspot")
 
-    def _serving(self) -> str | None:
-        """The name of the enabled hotspot server that devices meet, if the device mode allows hotspots at all."""
-        mode = "/system/device-mode"
-        if self._machine.schema.has_menu(mode) and self._machine.tables.value(mode, "hotspot") == "false":
+    def blocks(self, device: Device) -> bool:
+        """Whether a binding keeps this device away from the hotspot it stands before."""
+        with self._machine.lock:
+            server = self._serving(device)
+            return server is not None and self._binding(device, server).kind == "blocked"
+
+    def _serving(self, device: Device | None) -> str | None:
+        """The name of the hotspot server this device meets (any device, without one): enabled, sound, on its interface."""
+        if not self._machine.allows("hotspot"):
             return None
         servers = self._machine.tables["/ip/hotspot"]
         for number in servers.records:
-            if servers.get(number, "disabled") != "true":
+            here = device is None or device.interface in ("", servers.get(number, "interface"))
+            if here and "true" not in (servers.get(number, "disabled"), servers.get(number, "invalid")):
                 return servers.get(number, "name")
         return None
 
@@ -226,7 +236,7 @@ class Hotspot:
         return binding_of(self._machine.tables["/ip/hotspot/ip-binding"], device.mac, device.ip, server)
 
     def _appear(self, device: Device) -> None:
-        name = self._serving()
+        name = self._serving(device)
         if name is None or not self._powered:
             return
         binding = self._binding(device, name)

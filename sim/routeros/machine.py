@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from sim.routeros.board import device_mode_values
 from sim.routeros.clock import Clock, Timer, Timers
-from sim.routeros.schema import schema_for
+from sim.routeros.schema import Schema
 from sim.routeros.tables import Table, Tables
 from sim.routeros.values import parse_duration_ms
 
@@ -22,8 +23,11 @@ class Machine:
     `lock` guards everything here and in the tables. Nobody waits for the network while holding it.
     """
 
-    def __init__(self, identity: str, version: str, clock: Clock) -> None:
-        self.schema = schema_for(version)
+    def __init__(self, identity: str, schema: Schema, clock: Clock, device_mode: str) -> None:
+        self.schema = schema
+        self.board = schema.board
+        device_mode_values(device_mode)
+        self.device_mode = device_mode
         self.clock = clock
         self.lock = threading.RLock()
         self.timers = Timers()
@@ -33,6 +37,7 @@ class Machine:
         self.boot_number = 0
         self.booted_at_seconds = clock.seconds()
         self.factory_identity = identity
+        self.factory_rows: dict[str, dict[str, dict[str, str]]] = {}
         self.radius_log: deque[tuple[str, str, str, str]] = deque(maxlen=HISTORY_MAX)
 
     @property
@@ -50,6 +55,23 @@ class Machine:
         """The date and time the router believes in."""
         return self.clock.now() + timedelta(seconds=self.skew_seconds)
 
+    def allows(self, feature: str) -> bool:
+        """Whether the device mode lets a feature be used at all (reference routeros.md §3.1)."""
+        mode = "/system/device-mode"
+        return not self.schema.has_menu(mode) or self.tables.value(mode, feature) != "false"
+
+    def stamp(self) -> str:
+        """Now, as this version writes dates: `nov/20/2026 08:00:00` before 7.10 (reference routeros.md §5)."""
+        return self._written(self.shown_time())
+
+    def _written(self, local: datetime) -> str:
+        day = local.strftime("%b/%d/%Y").lower() if self.schema.number < (7, 10) else local.strftime("%Y-%m-%d")
+        return f"{day} {local.strftime('%H:%M:%S')}"
+
+    def stamp_in(self, seconds: float) -> str:
+        """The same of a moment to come."""
+        return self._written(self.shown_time() + timedelta(seconds=seconds))
+
     def after(self, delay_seconds: float, work: Callable[[], None]) -> Timer:
         """Do something under the lock when this much router time has passed."""
         return self.timers.at(self.seconds() + delay_seconds, work)
@@ -66,10 +88,14 @@ class Machine:
     def note(self, topics: str, message: str) -> None:
         """One line of the router's own log; the oldest lines fall out."""
         table = self.tables["/log"]
-        stamp = self.shown_time().strftime("%Y-%m-%d %H:%M:%S")
-        table.add({"time": stamp, "topics": topics, "message": message[:1000], "buffer": "memory"})
+        table.add({"time": self.stamp(), "topics": topics, "message": message[:1000], "buffer": "memory"})
         while len(table.records) > LOG_ROWS_MAX:
             table.remove(next(iter(table.records)))
+
+    def note_safely(self, topics: str, message: str) -> None:
+        """As `note`, for whoever does not hold the lock."""
+        with self.lock:
+            self.note(topics, message)
 
     def duration_seconds(self, table: Table, number: int, name: str) -> float | None:
         """A duration property in seconds; None when it is unset or `none`."""

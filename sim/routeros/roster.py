@@ -186,7 +186,7 @@ class Roster(ABC, Generic[AnySession]):
 
     def _show_lists(self, session: AnySession) -> None:
         lists = self._machine.tables["/ip/firewall/address-list"]
-        stamp = self._machine.shown_time().strftime("%Y-%m-%d %H:%M:%S")
+        stamp = self._machine.stamp()
         for name in session.grant.address_lists:
             row = {"list": name, "address": session.address, "dynamic": "true", "creation-time": stamp}
             session.list_numbers.append(lists.add(row))

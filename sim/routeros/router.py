@@ -8,23 +8,33 @@ from collections.abc import Callable
 
 from sim.routeros import factory, set_ups
 from sim.routeros.accounting import Reporter, radius_servers
+from sim.routeros.backup import Backup
+from sim.routeros.board import BOARD_DEFAULT, device_mode_values
 from sim.routeros.clock import Clock, ManualClock, RealClock
 from sim.routeros.commands import Executor, Request
+from sim.routeros.configuration import Configuration
 from sim.routeros.connection import Service
 from sim.routeros.devices import Device
 from sim.routeros.dhcp import DhcpClient, DhcpServer
+from sim.routeros.export import Exporter
 from sim.routeros.faults import Faults
 from sim.routeros.fetch import Fetcher
+from sim.routeros.files import Files
 from sim.routeros.hotspot import Hotspot
 from sim.routeros.hotspot_menus import HotspotMenus
 from sim.routeros.incoming import Incoming
 from sim.routeros.machine import Machine
+from sim.routeros.policies import ALL_POLICIES
 from sim.routeros.ppp import PppServer
 from sim.routeros.ppp_clients import PppoeClient
 from sim.routeros.ppp_menus import PppMenus
 from sim.routeros.radius import RadiusClient
+from sim.routeros.scheduler import Scheduler
+from sim.routeros.schema import schema_for
 from sim.routeros.server import ApiServer
+from sim.routeros.surroundings import Surroundings
 from sim.routeros.system_menus import SystemMenus
+from sim.routeros.terminal import Terminal
 
 TICK_SECONDS = 0.05
 SETTLE_SECONDS_MAX = 30.0
@@ -50,30 +60,51 @@ class VirtualRouter:
         api_port: int = 0,
         api_ssl_port: int = 0,
         coa_port: int = 0,
+        board: str = BOARD_DEFAULT,
+        device_mode: str = "advanced",
     ) -> None:
         self.host = host
         self.username = username
         self._password = password
         self.clock: Clock = clock or RealClock()
-        self.machine = Machine(identity, version, self.clock)
+        self.machine = Machine(identity, schema_for(version, board), self.clock, device_mode)
         self._client = RadiusClient(self.machine, lambda: radius_servers(self.machine, host))
         self._reporter = Reporter(self.machine, self._client)
         self.hotspot = Hotspot(self.machine, self._client, self._reporter, host, self.settle)
         self.ppp = PppServer(self.machine, self._client, self._reporter, host, self.settle)
         self.dhcp = DhcpServer(self.machine, self._client, self._reporter, host, self.settle)
+        self._services = (self.hotspot, self.ppp, self.dhcp)
         self.executor = Executor(self.machine)
-        self.faults = Faults(self._cut_api, self._restore_api, self._forget_everything)
+        self.files = Files(self.machine, self.executor)
+        self.faults = Faults(self._cut_api, self._restore_api, lambda keep: self.configuration.forget(keep_users=keep))
         self._incoming = Incoming(self.machine, [self.hotspot.roster, self.ppp.roster], self.faults, host, coa_port)
+        self.terminal = Terminal(self.machine, self.executor, self.files)
+        self._scheduler = Scheduler(self.machine, self.terminal)
+        self.exporter = Exporter(self.machine, self.executor, self.files)
         HotspotMenus(self.machine, self.executor, self.hotspot)
         PppMenus(self.machine, self.executor, self.ppp)
         self.dhcp.attach(self.executor)
-        Fetcher(self.machine, self.executor)
-        self._system = SystemMenus(self.machine, self.executor, self.hotspot, self._client, self._incoming, self.reboot)
-        self.executor.after_write += [self._mirror, self.hotspot.configuration_changed]
-        factory.furnish(self.machine)
+        self._system = SystemMenus(
+            self.machine,
+            self.executor,
+            self.hotspot,
+            self._client,
+            self._incoming,
+            self.reboot,
+            lambda bare: self.reset(no_defaults=bare),
+        )
+        self.configuration = Configuration(
+            self.machine, self.files, self._services, self._client, self._system, self._scheduler
+        )
+        Backup(self.machine, self.executor, self.files, self.configuration.restore)
+        self.executor.after_write += [self.configuration.wrote, self.hotspot.configuration_changed]
+        self.configuration.furnish(factory.furnish)
         factory.add_account(self.machine, username, password)
         service = Service(self.machine, self.executor, self, self.faults)
         self._api = ApiServer(service, host, api_port, api_ssl_port)
+        self.around = Surroundings(self.machine, self.hotspot, self.files, service, self._api)
+        Fetcher(self.machine, self.executor, self.files, self.around.internet, self.around.uplink)
+        self.executor.after_write.insert(1, self.around.wrote)
         self._client.listen(self._incoming.sock, self._incoming.hear)
         self._stopping = threading.Event()
         self._ticker = threading.Thread(target=self._tick, name="router-clock", daemon=True)
@@ -84,6 +115,7 @@ class VirtualRouter:
     def start(self) -> VirtualRouter:
         """Open the ports and let time pass."""
         self._api.open()
+        self.around.open()
         self._client.start()
         if isinstance(self.clock, ManualClock):
             self.clock.attach(self)
@@ -98,6 +130,7 @@ class VirtualRouter:
             self.clock.detach(self)
         elif self._ticker.is_alive():
             self._ticker.join()
+        self.around.close()
         self._api.close()
         self._client.stop()
         self._incoming.close()
@@ -125,6 +158,10 @@ class VirtualRouter:
         """The certificate of the TLS port, for whoever pins it."""
         return self._api.certificate_pem
 
+    def change_certificate(self) -> None:
+        """Somebody put another certificate on the TLS port, or stands between."""
+        self._api.change_certificate()
+
     # Time
 
     def advance(self, seconds: float) -> None:
@@ -139,7 +176,7 @@ class VirtualRouter:
 
     def run_due(self) -> None:
         """Do what has fallen due, and wait for what it set off."""
-        while self.machine.run_timers():
+        while self.machine.run_timers() or self._scheduler.run_due():
             self.settle()
 
     def settle(self) -> None:
@@ -171,6 +208,7 @@ class VirtualRouter:
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_SECONDS):
             self.machine.run_timers()
+            self._scheduler.run_due()
 
     # The administrator
 
@@ -189,17 +227,31 @@ class VirtualRouter:
         self.settle()
         return [answer] if answer else rows
 
+    def paste(self, text: str) -> str:
+        """Somebody at the box types or pastes lines into the terminal; what it shows, errors among it."""
+        shown = self.terminal.paste(text)
+        self.settle()
+        self.around.rest()
+        return shown
+
+    def run_script(self, text: str) -> str:
+        """Lines as `/import` would run them, with all rights; what they show. Raises ScriptError at the first that fails."""
+        shown: list[str] = []
+        self.terminal.run_lines(text, ALL_POLICIES, threading.Event(), shown)
+        self.settle()
+        self.around.rest()
+        return "\n".join(shown)
+
     set_up_hotspot = set_ups.set_up_hotspot
     set_up_pppoe = set_ups.set_up_pppoe
     set_up_dhcp = set_ups.set_up_dhcp
 
     def set_device_mode(self, mode: str) -> None:
         """Somebody pressed the button: `home` and `basic` forbid hotspots (reference routeros.md §3.1)."""
-        allowed = "true" if mode in ("advanced", "enterprise") else "false"
         with self.machine.lock:
             table, number = self.machine.tables.single("/system/device-mode")
-            features = {"hotspot": allowed, "scheduler": "false" if mode == "home" else "true"}
-            table.change(number, {"mode": mode, **features})
+            table.change(number, device_mode_values(mode))
+            self.machine.device_mode = mode
             self.hotspot.configuration_changed("/system/device-mode")
         self.settle()
 
@@ -232,6 +284,8 @@ class VirtualRouter:
 
     def reboot(self, graceful: bool = True) -> None:
         """Down and up again: connections cut, ids changed, everybody logged out, devices noticed anew."""
+        if self._stopping.is_set():
+            return
         self.power_off(graceful)
         self.power_on()
 
@@ -245,13 +299,13 @@ class VirtualRouter:
             if not self._is_on:
                 return
             self._is_on = False
-            self.hotspot.power_off()
-            self.ppp.power_off()
-            self.dhcp.power_off()
+            for service in self._services:
+                service.power_off()
             self.machine.timers.clear()
             self._client.forget()
             if graceful:
                 self._reporter.boot(on=False)
+        self.around.close()
         self._api.close(keep_ports=True)
         self._client.wait_quiet(SETTLE_SECONDS_MAX if self.clock.manual else GOODBYE_SECONDS)
 
@@ -267,12 +321,15 @@ class VirtualRouter:
             self.machine.tables["/log"].clear()
             for table in self.machine.tables.existing():
                 table.renumber()
+            self.files.boot()
+            self.terminal.boot()
+            self._scheduler.boot()
             self._reporter.boot(on=True)
-            self.hotspot.power_on()
-            self.ppp.power_on()
-            self.dhcp.power_on()
+            for service in self._services:
+                service.power_on()
         if not self.faults.is_unreachable:
             self._api.open()
+        self.around.open()
         self.settle()
 
     # What tests and pages look at
@@ -331,25 +388,12 @@ class VirtualRouter:
         if self._is_on:
             self._api.open()
 
-    def _forget_everything(self, keep_api_users: bool) -> None:
-        with self.machine.lock:
-            self.hotspot.power_off()
-            self.ppp.power_off()
-            self.dhcp.power_off()
-            self.hotspot.cookies.clear()
-            self._client.forget()
-            users = [dict(record.values) for record in self.machine.tables["/user"].records.values()]
-            self.machine.tables.forget()
-            factory.furnish(self.machine)
-            self._system.attach_live_values()
-            if keep_api_users:
-                for values in users:
-                    factory.add_account(self.machine, values["name"], values.get("password", ""))
-            else:
-                factory.add_account(self.machine, "admin", "")
-            self.hotspot.power_on()
-            self.ppp.power_on()
-            self.dhcp.power_on()
+    def reset(self, *, no_defaults: bool) -> None:
+        """Hold the button: everything is forgotten, and the box comes up empty or with the vendor's own set-up.
 
-    def _mirror(self, menu: str) -> None:
-        factory.mirror_interfaces(self.machine, menu)
+        Afterwards only `admin` without a password may log in.
+        """
+        self.configuration.begin_anew(factory.nothing if no_defaults else factory.default_configuration, [])
+        self._api.cut_connections()
+        self.around.open()
+        self.settle()

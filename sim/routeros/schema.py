@@ -12,46 +12,39 @@ from functools import cache, cached_property
 from importlib import resources
 from typing import Any
 
-from sim.routeros.values import BadValue, Kind, format_duration, parse_duration_ms
+from sim.routeros.additions import (
+    CREATED_DISABLED,
+    MENUS_OF_HARDWARE,
+    MORE_DEFAULTS,
+    MORE_FLAGS,
+    MORE_MANDATORY,
+    MORE_TYPES,
+    OFF_VALUES,
+    PORT_TYPE,
+    SHOWN_THOUGH_OFF,
+)
+from sim.routeros.board import BOARDS, Board
+from sim.routeros.six import CREATED_DISABLED_ON_SIX, tree_of_six
+from sim.routeros.values import OWN_FORMS, BadValue, Kind, format_duration, parse_duration_ms
 
 VERSIONS = {"7.21.5": "7.21.5", "7.18.2": "7.18.2", "6.49.18": "7.18.2", "6.42.12": "7.18.2"}
-"""Selectable version → whose command tree it has. No tree exists for RouterOS 6: it gets the oldest one we have,
-without what reference routeros.md §5 says is not on 6."""
-
-NOT_ON_SIX = ("/interface/wireguard", "/interface/wifi", "/system/device-mode", "/console/inspect", "/user-manager")
-CREATED_DISABLED = frozenset({"/ip/hotspot", "/interface/pppoe-server/server"})
-OFF_VALUES = frozenset({"", "0", "0s", "0.0.0.0", "0.0.0.0:0", "00:00:00:00:00:00"})  # noqa: S104
-"""Defaults that mean "not set": such a property is left out of the row (reference routeros.md §1.2)."""
-
-MORE_DEFAULTS = {"/ip/hotspot/profile": {"mac-auth-mode": "mac-as-username", "install-hotspot-queue": "no"}}
-MORE_TYPES = {
-    "/ip/address": {"address": "interface-address"},
-    "/ip/pool": {"ranges": "ranges"},
-    "/ip/hotspot/user/profile": {
-        "shared-users": "alt { enum (unlimited) , num [1 .. 4294967295] }",
-        "idle-timeout": "alt { enum (none) , time }",
-        "keepalive-timeout": "alt { enum (none) , time }",
-    },
-    "/ip/hotspot": {"addresses-per-mac": "alt { enum (unlimited) , num [1 .. 4294967295] }"},
-}
-PORT_TYPE = "num [0 .. 65535]"
+"""Selectable version → whose command tree it has. No tree exists for RouterOS 6: `six.py` makes one of the oldest."""
 
 _ENUM = re.compile(r"(?:enum|ubit) \(([^)]*)\)")
 _NUM_RANGE = re.compile(r"\bnum \[\s*(-?\d+) \.\.\s*(\d+)\s*\]")
 _DESC_RANGE = re.compile(r"(\S+?)\.\.(\S+) \(time interval\)")
+_FLAGS = re.compile(r"^address \(flags=([^)]*)\)$")
 _LENGTH = re.compile(r"max length (\d+)")
 _FREE_WORDS = ("string", "super", "multi", "composite", "object", "file", "iface_enum", "switch", "date", "enum ,")
 
 
 class Schema:
-    """The commands of one version. Shared by all routers of that version, and never changed."""
+    """The commands of one version on one board. Shared by all such routers, and never changed."""
 
-    def __init__(self, version: str) -> None:
-        tree = VERSIONS[version]
+    def __init__(self, version: str, board: Board) -> None:
         self.version = version
-        self._menus: dict[str, Any] = _load(f"routeros-schema-{tree}.json")
-        if version.startswith("6."):
-            self._menus = {path: menu for path, menu in self._menus.items() if not path.startswith(NOT_ON_SIX)}
+        self.board = board
+        self._menus = _menus_of(version, board)
         self._manual: dict[str, Any] = _load("routeros-arguments.json")
         self._newest: dict[str, Any] = _load("routeros-schema-7.21.5.json")
         self._kinds: dict[tuple[str, str], Kind] = {}
@@ -60,6 +53,15 @@ class Schema:
     @cached_property
     def number(self) -> tuple[int, ...]:
         return tuple(int(part) for part in self.version.split("."))
+
+    @property
+    def is_six(self) -> bool:
+        return self.number[0] == 6
+
+    @cached_property
+    def created_disabled(self) -> frozenset[str]:
+        """Menus whose new rows do nothing until somebody enables them."""
+        return CREATED_DISABLED | (CREATED_DISABLED_ON_SIX if self.is_six else frozenset())
 
     @cached_property
     def _prefixes(self) -> frozenset[str]:
@@ -99,7 +101,8 @@ class Schema:
 
     def mandatory(self, menu: str) -> list[str]:
         """Arguments `add` cannot do without."""
-        return [name for name in self._manual_of(menu).get("mandatory", ()) if name in self._writable(menu)]
+        named = (*self._manual_of(menu).get("mandatory", ()), *MORE_MANDATORY.get(menu, ()))
+        return [name for name in named if name in self._writable(menu)]
 
     def read_only(self, menu: str) -> frozenset[str]:
         return frozenset(self._manual_of(menu).get("read_only", ()))
@@ -111,7 +114,7 @@ class Schema:
 
     def flags(self, menu: str) -> list[str]:
         """Yes-or-no properties every row of the menu shows."""
-        return list(self._manual_of(menu).get("flags", {}).values())
+        return [*self._manual_of(menu).get("flags", {}).values(), *MORE_FLAGS.get(menu, ())]
 
     def defaults(self, menu: str) -> dict[str, str]:
         """What a new row holds without being told, in the router's spelling; unset properties are not in it."""
@@ -137,7 +140,7 @@ class Schema:
         stated = {**self._manual_of(menu).get("defaults", {}), **MORE_DEFAULTS.get(menu, {})}
         found = {}
         for flag in self.flags(menu):
-            found[flag] = "true" if flag == "disabled" and menu in CREATED_DISABLED else "false"
+            found[flag] = "true" if flag == "disabled" and menu in self.created_disabled else "false"
         writable = self._writable(menu)
         for name, text in stated.items():
             if name not in writable or name == "disabled":
@@ -146,8 +149,10 @@ class Schema:
                 value = self.kind(menu, name).accept(text)
             except BadValue:
                 value = text
-            if value not in OFF_VALUES:
+            if value not in OFF_VALUES or (menu, name) in SHOWN_THOUGH_OFF:
                 found[name] = value
+        if menu == "/ip/hotspot/profile":
+            found["html-directory"] = self.board.file_path("hotspot")
         return found
 
     def _description(self, menu: str, argument: str) -> tuple[str, list[str]]:
@@ -198,10 +203,15 @@ def _parse_type(stated: str, description: str) -> Kind:
         forms.add("ipAddr")
     if re.search(r"\b(address|ip6Addr)\b", bare):
         forms.add("address")
+    flags = _FLAGS.search(stated)
+    if flags and set("Di/") & set(flags[1]):  # a name, an interface or a network will do as well
+        forms = {"free"}
     if any(word in stated for word in _FREE_WORDS) or (not forms and len(words) < 2):
         forms = {"free"}
-    if stated in ("interface-address", "ranges"):
+    if stated in OWN_FORMS:
         forms = {stated}
+    elif "key }" in stated:
+        forms = {"key"}
     return _with_limits(Kind(forms=frozenset(forms), words=words), stated, description)
 
 
@@ -225,9 +235,24 @@ def _load(name: str) -> dict[str, Any]:
     return menus
 
 
+def _menus_of(version: str, board: Board) -> dict[str, Any]:
+    """The tree of this version with what this board has and without what it lacks."""
+    menus = _load(f"routeros-schema-{VERSIONS[version]}.json")
+    if version.startswith("6."):
+        return {**tree_of_six(menus), **({} if board.is_virtual else MENUS_OF_HARDWARE)}
+    if board.wifi != "wireless":
+        menus = {path: menu for path, menu in menus.items() if not path.startswith("/interface/wireless")}
+    return {**menus, **({} if board.is_virtual else MENUS_OF_HARDWARE)}
+
+
 @cache
-def schema_for(version: str) -> Schema:
-    """The command tree of a version. Raises ValueError naming the versions there are."""
+def schema_for(version: str, board_name: str) -> Schema:
+    """The command tree of a version on a board. Raises ValueError naming what there is."""
     if version not in VERSIONS:
         raise ValueError(f"no command tree for RouterOS {version}; there are {', '.join(VERSIONS)}")
-    return Schema(version)
+    board = BOARDS.get(board_name)
+    if board is None:
+        raise ValueError(f"no board {board_name!r}; there are {', '.join(BOARDS)}")
+    if int(version.split(".")[0]) not in board.majors:
+        raise ValueError(f"{board.name} does not run RouterOS {version}")
+    return Schema(version, board)

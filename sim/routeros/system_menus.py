@@ -17,8 +17,6 @@ from sim.routeros.radius import RadiusClient
 from sim.routeros.values import format_duration, format_seconds, parse_duration_ms
 
 REBOOT_DELAY_SECONDS = 0.05
-MEMORY_BYTES = 268_435_456
-DISK_BYTES = 134_217_728
 
 
 class SystemMenus:
@@ -32,6 +30,7 @@ class SystemMenus:
         client: RadiusClient,
         incoming: Incoming,
         reboot: Callable[[], None],
+        reset: Callable[[bool], None],
     ) -> None:
         self._machine = machine
         self._executor = executor
@@ -39,11 +38,13 @@ class SystemMenus:
         self._client = client
         self._incoming = incoming
         self._reboot = reboot
+        self._reset = reset
         executor.register("/radius", "monitor", self._monitor_radius, slow=True)
         executor.register("/radius", "reset-counters", self._reset_radius)
         executor.register("/radius/incoming", "monitor", self._monitor_incoming, slow=True)
         executor.register("/system/clock", "set", self._set_clock)
-        executor.register("/system/reboot", "", self._reboot_soon)
+        executor.register("/system/reboot", "", self._reboot_now)
+        executor.register("/system/reset-configuration", "", self._reset_soon)
         for menu in ("/ping", "/tool/ping"):
             executor.register(menu, "", self._ping, slow=True)
         for level in ("info", "warning", "error", "debug"):
@@ -62,16 +63,16 @@ class SystemMenus:
             "uptime": format_seconds(machine.seconds() - machine.booted_at_seconds),
             "version": f"{machine.version} (stable)",
             "build-time": "2026-01-15 09:00:00",
-            "free-memory": str(MEMORY_BYTES // 2),
-            "total-memory": str(MEMORY_BYTES),
-            "cpu": "ARM",
+            "free-memory": str(machine.board.memory_bytes // 2),
+            "total-memory": str(machine.board.memory_bytes),
+            "cpu": machine.board.architecture.upper(),
             "cpu-count": "4",
             "cpu-frequency": "716",
             "cpu-load": "3",
-            "free-hdd-space": str(DISK_BYTES // 2),
-            "total-hdd-space": str(DISK_BYTES),
-            "architecture-name": "arm",
-            "board-name": "hAP ac^2",
+            "free-hdd-space": str(machine.board.disk_bytes // 2),
+            "total-hdd-space": str(machine.board.disk_bytes),
+            "architecture-name": machine.board.architecture,
+            "board-name": machine.board.name,
             "platform": "MikroTik",
         }
 
@@ -158,15 +159,29 @@ class SystemMenus:
         self._client.lines.counters.clear()
         return {}
 
-    def _reboot_soon(self, _request: Request, _emit: Emit) -> dict[str, str]:
-        """Answer first, then go down."""
-
-        def work() -> None:
-            threading.Event().wait(REBOOT_DELAY_SECONDS)
-            self._reboot()
-
-        threading.Thread(target=work, name="router-reboot", daemon=True).start()
+    def _reboot_now(self, _request: Request, _emit: Emit) -> dict[str, str]:
+        self.reboot_soon()
         return {}
+
+    def reboot_soon(self) -> None:
+        """Answer first, then go down."""
+        self._soon(self._reboot)
+
+    def _reset_soon(self, request: Request, _emit: Emit) -> dict[str, str]:
+        """Forget everything, and boot. What else the command can do (run-after-reset, keep-users) nobody needs here."""
+        unknown = set(request.arguments) - {"no-defaults", "skip-backup"}
+        if unknown:
+            raise Trap(f"failure: {min(unknown)} is not part of the virtual router")
+        bare = request.arguments.get("no-defaults", "no") in ("yes", "true")
+        self._soon(lambda: self._reset(bare))
+        return {}
+
+    def _soon(self, work: Callable[[], None]) -> None:
+        def later() -> None:
+            threading.Event().wait(REBOOT_DELAY_SECONDS)
+            work()
+
+        threading.Thread(target=later, name="router-reboot", daemon=True).start()
 
     def _write_log(self, request: Request, _emit: Emit) -> dict[str, str]:
         with self._machine.lock:

@@ -116,6 +116,10 @@ class Table:
         """One stored property, its default, or the empty text."""
         return self.records[number].values.get(name, self._defaults.get(name, ""))
 
+    def default(self, name: str) -> str:
+        """What a row holds without being told, or the empty text."""
+        return self._defaults.get(name, "")
+
     def renumber(self) -> None:
         """What a boot does to ids: every row gets a fresh one, so that a remembered id finds nothing."""
         records = list(self.records.values())

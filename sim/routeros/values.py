@@ -6,8 +6,10 @@ somebody typed into the router's own spelling, or raises `BadValue` with the tex
 
 from __future__ import annotations
 
+import base64
 import ipaddress
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 UNITS_MS = {"w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000, "ms": 1}
@@ -19,6 +21,39 @@ _NUMBER_TEXT = re.compile(r"-?\d{1,20}", re.ASCII)
 _RATE_TEXT = re.compile(r"(\d{1,12})([kMG]?)", re.ASCII)
 RATE_UNITS = {"": 1, "k": 1000, "M": 1_000_000, "G": 1_000_000_000}
 NUMBER_MAX = 2**64 - 1
+
+OWN_FORMS = frozenset({"interface-address", "ranges", "prefix", "prefixes", "addresses", "matched-addresses"}) | {
+    "ports", "protocol", "states", "policies", "key", "host", "hosts",
+}  # fmt: skip
+"""Forms that the data files do not name; `additions.py` says which argument takes which."""
+POLICIES = frozenset(
+    {"local", "telnet", "ssh", "ftp", "reboot", "read", "write", "policy", "test", "winbox", "password", "web"}
+    | {"sniff", "sensitive", "api", "romon", "rest-api", "dude", "tikapp"}
+)
+PROTOCOLS = frozenset(
+    {"tcp", "udp", "icmp", "icmpv6", "igmp", "gre", "ipsec-esp", "ipsec-ah", "ipencap", "ipip", "ospf", "l2tp", "vrrp"}
+    | {
+        "sctp",
+        "udp-lite",
+        "pim",
+        "etherip",
+        "egp",
+        "ggp",
+        "hmp",
+        "idpr-cmtp",
+        "pup",
+        "rdp",
+        "rspf",
+        "st",
+        "vmtp",
+        "xns-idp",
+    }
+    | {"xtp", "ddp", "dccp", "encap", "iso-tp4"}
+)
+CONNECTION_STATES = frozenset({"established", "related", "new", "invalid", "untracked"})
+_HOST_TEXT = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9_])?)*"
+)
 
 TRUE_WORDS = frozenset({"yes", "true"})
 FALSE_WORDS = frozenset({"no", "false"})
@@ -198,6 +233,94 @@ def _ranges(text: str, _kind: Kind) -> str:
     return text
 
 
+def _each(text: str, parse: Callable[[str], str]) -> str:
+    return ",".join(parse(part.strip()) for part in text.split(","))
+
+
+def _prefix_text(text: str) -> str:
+    address, slash, _ = text.partition("/")
+    ipaddress.ip_address(address)
+    return str(ipaddress.ip_network(text, strict=False)) if slash else address
+
+
+def _prefix(text: str, _kind: Kind) -> str:
+    if "/" not in text:
+        raise ValueError(text)
+    return str(ipaddress.ip_network(text, strict=False))
+
+
+def _prefixes(text: str, _kind: Kind) -> str:
+    return _each(text, _prefix_text)
+
+
+def _addresses(text: str, _kind: Kind) -> str:
+    return _each(text, lambda part: str(ipaddress.ip_address(part)))
+
+
+def _matched(text: str, _kind: Kind) -> str:
+    """What a rule compares an address with: `!` for not, then one address, a network, or a range."""
+    bare = text.removeprefix("!")
+    first, dash, last = bare.partition("-")
+    if dash:
+        if ipaddress.IPv4Address(first) > ipaddress.IPv4Address(last):
+            raise ValueError(text)
+        return text
+    return text[: len(text) - len(bare)] + _prefix_text(bare)
+
+
+def _ports(text: str, _kind: Kind) -> str:
+    for part in text.removeprefix("!").split(","):
+        first, dash, last = part.partition("-")
+        ends = [int(end) for end in ((first, last) if dash else (first,)) if _NUMBER_TEXT.fullmatch(end)]
+        if len(ends) != 1 + bool(dash) or not 0 <= ends[0] <= ends[-1] <= 65535:
+            raise ValueError(text)
+    return text
+
+
+def _word_of(text: str, known: frozenset[str]) -> str:
+    if text not in known:
+        raise BadValue("input does not match any value of {}")
+    return text
+
+
+def _protocol(text: str, _kind: Kind) -> str:
+    bare = text.removeprefix("!")
+    if not (_NUMBER_TEXT.fullmatch(bare) and 0 <= int(bare) <= 255):
+        _word_of(bare, PROTOCOLS)
+    return text
+
+
+def _states(text: str, _kind: Kind) -> str:
+    bare = text.removeprefix("!")
+    return text[: len(text) - len(bare)] + _each(bare, lambda part: _word_of(part, CONNECTION_STATES))
+
+
+def _policies(text: str, _kind: Kind) -> str:
+    for part in text.split(","):
+        _word_of(part.strip().removeprefix("!"), POLICIES)
+    return _each(text, str)
+
+
+def _key(text: str, _kind: Kind) -> str:
+    """A WireGuard key: 32 bytes in base64."""
+    if len(base64.b64decode(text, validate=True)) != 32:
+        raise ValueError("not a key")
+    return text
+
+
+def _host(text: str, _kind: Kind) -> str:
+    try:
+        return str(ipaddress.ip_address(text))
+    except ValueError:
+        if not _HOST_TEXT.fullmatch(text):
+            raise
+        return text
+
+
+def _hosts(text: str, kind: Kind) -> str:
+    return _each(text, lambda part: _host(part, kind))
+
+
 _PARSERS = {
     "bool": _bool,
     "num": _number,
@@ -207,4 +330,15 @@ _PARSERS = {
     "address": _any_ip,
     "interface-address": _interface_address,
     "ranges": _ranges,
+    "prefix": _prefix,
+    "prefixes": _prefixes,
+    "addresses": _addresses,
+    "matched-addresses": _matched,
+    "ports": _ports,
+    "protocol": _protocol,
+    "states": _states,
+    "policies": _policies,
+    "key": _key,
+    "host": _host,
+    "hosts": _hosts,
 }

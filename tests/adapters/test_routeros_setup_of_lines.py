@@ -11,6 +11,7 @@ from core.adapters.routeros import MikrotikHotspot
 from core.errors import GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
+from tests.adapters.planner_side import brought, service_blueprint
 from tests.adapters.router_side import LOCAL, MAC_PASSWORD, PASSWORD, PATIENCE, RadiusDesk
 
 SetUp = Callable[..., list[str]]
@@ -47,7 +48,7 @@ def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
 @pytest.fixture
 def set_up(hotspot: MikrotikHotspot, place: RouterAddress, desk: RadiusDesk) -> SetUp:
     def run(place: RouterAddress = place) -> list[str]:
-        return hotspot.set_up(place, "127.0.0.1", desk.auth_port, desk.acct_port)
+        return brought(hotspot, place, service_blueprint(place, desk.auth_port, desk.acct_port))
 
     return run
 
@@ -60,7 +61,9 @@ def services(router: VirtualRouter) -> list[str]:
 def test_lines_are_set_up_where_there_are_any(router: VirtualRouter, desk: RadiusDesk, set_up: SetUp) -> None:
     router.run("/ip/pool/add", name="lines", ranges="10.30.0.2-10.30.0.9")
     router.run("/interface/pppoe-server/server/add", interface="ether5", service_name="internet", disabled="no")
-    router.run("/ip/dhcp-server/add", name="flats", interface="ether4", address_pool="lines", use_radius="yes")
+    router.run(
+        "/ip/dhcp-server/add", name="flats", interface="ether4", address_pool="lines", use_radius="yes", disabled="no"
+    )
     told = set_up()
     assert "/ppp/aaa: use-radius no → yes" in told
     assert not any(MAC_PASSWORD in sentence for sentence in told)

@@ -68,7 +68,11 @@ def client(router: VirtualRouter) -> Iterator[ByteClient]:
             "1",
             "input does not match any value of value-name",
         ),
-        (("/system/script/run", "=number=*1"), None, "failure: /system/script/run is not part of the virtual router"),
+        (
+            ("/system/package/uninstall", "=numbers=*1"),
+            None,
+            "failure: /system/package/uninstall is not part of the virtual router",
+        ),
     ],
 )
 def test_refusals_use_the_routers_words(

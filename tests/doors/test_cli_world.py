@@ -137,7 +137,7 @@ def test_a_router_is_tried_saved_and_set_up_in_one_go(shop: Box, router: Virtual
     assert (asked["address"], asked["authentication-port"]) == ("127.0.0.1", "1812")
     assert "online" in shop.does("router", "list")
     assert "market" in shop.does("router", "test", "market")
-    assert "nothing had to be changed" in shop.does("router", "set-up", "market")
+    assert "nothing had to be changed" in shop.does("router", "apply", "market")
 
 
 def test_a_router_that_does_not_answer_or_let_us_in_is_not_saved(shop: Box, router: VirtualRouter) -> None:
@@ -153,7 +153,7 @@ def test_a_router_that_does_not_answer_or_let_us_in_is_not_saved(shop: Box, rout
 
 def test_a_router_whose_setup_keeps_customers_out_fails_the_test(shop: Box, router: VirtualRouter) -> None:
     said = shop.does(*add_router(router, "--no-set-up"), typed="right\n", DUKA_ROUTER_PASSWORD="right")
-    assert "set-up market" in said
+    assert "apply market" in said
     assert "RADIUS" in shop.fails("router", "test", "market")
 
 
@@ -229,7 +229,7 @@ def test_the_doctor_tells_a_router_that_was_changed(shop: Box, router: VirtualRo
     router.run("/radius/remove", numbers=router.rows("/radius")[0][".id"])
     said = shop.fails("doctor")
     assert "no RADIUS server is set for the hotspot" in said
-    assert "`duka router set-up market`" in said
+    assert "`duka router apply market`" in said
 
 
 def test_the_doctor_knows_a_silent_redis_an_empty_database_and_a_bad_configuration(box: Box) -> None:

@@ -66,7 +66,9 @@ def start(house: House, tmp_path: Path) -> Iterator[Callable[[str], FreeRadius]]
     with ExitStack() as stack:
 
         def started(name: str = "first") -> FreeRadius:
-            return stack.enter_context(freeradius_server(house.url, tmp_path / name))
+            return stack.enter_context(
+                freeradius_server(house.url, tmp_path / name, key=house.app.settings.secrets.key)
+            )
 
         yield started
 

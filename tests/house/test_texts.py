@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from core.login_page import WORDS
 from core.messaging import MESSAGES
 from core.texts import SMS_PART_SEPTETS_MAX, USSD_SEPTETS_MAX, Catalogue, catalogue, parts, septets
+from portal.pages import TEXTS as PAGES
 from ussd.words import TEXTS
 
 ROOT = Path(__file__).parents[2]
@@ -29,6 +31,7 @@ LONGEST = {
     "line": "Msaada: +254 700 000 000.",
     "name": "W" * 24,
     "new": "C3D4",
+    "number": "+254 700 000 000",
     "old": "A1B2",
     "package": "W" * 24,
     "paybill": "6001234",
@@ -42,10 +45,11 @@ LONGEST = {
     "time": "365d 23h",
     "until": "31.12. 23:59",
     "wanted": "W" * 24,
+    "words": "NUNUA WWWWWWWWWWWW",
     "ending": "XYZ",
 }
 """The longest value of every field that customers will meet."""
-CATALOGUES = {"ussd": TEXTS, "messages": MESSAGES}
+CATALOGUES = {"ussd": TEXTS, "messages": MESSAGES, "login page": WORDS, "portal": PAGES}
 EVERY = [
     pytest.param(name, language, key, id=f"{name}-{language}-{key}")
     for name, texts in CATALOGUES.items()
@@ -56,8 +60,9 @@ EVERY = [
 
 def test_every_folder_of_texts_is_checked_here() -> None:
     found = {path.parent for path in ROOT.glob("*/**/texts/en.toml") if ".venv" not in path.parts}
-    known = {ROOT / "ussd" / "texts", ROOT / "core" / "messaging" / "texts"}
-    elsewhere = {folder for folder in found if folder.relative_to(ROOT).parts[0] not in ("ussd", "core")}
+    texts = {ROOT / "ussd" / "texts", ROOT / "core" / "messaging" / "texts", ROOT / "portal" / "texts"}
+    known = texts | {ROOT / "core" / "data" / "login_page" / "texts"}
+    elsewhere = {folder for folder in found if folder.relative_to(ROOT).parts[0] not in ("ussd", "core", "portal")}
     assert found - elsewhere == known
 
 

@@ -174,7 +174,7 @@ def evening(secrets_key: Path, redis_url: str, tmp_path_factory: pytest.TempPath
         services.create_tables(url)
         settings = config.load(database={"url": url}, redis={"url": redis_url}, secrets={"key": f"file:{secrets_key}"})
         world = stack.enter_context(open_world(settings))
-        freeradius = stack.enter_context(freeradius_server(url))
+        freeradius = stack.enter_context(freeradius_server(url, key=settings.secrets.key))
         ports = (services.free_port(socket.SOCK_DGRAM), services.free_port(socket.SOCK_DGRAM))
         command = {
             "DUKA_DATABASE__URL": url, "DUKA_SECRETS__KEY": f"file:{secrets_key}", "DUKA_RADIUS__HOST": "127.0.0.1",

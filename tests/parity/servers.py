@@ -25,7 +25,7 @@ def embedded(world: World) -> Iterator[Endpoint]:
 def freeradius(world: World) -> Iterator[Endpoint]:
     """FreeRADIUS with our configuration on this world's database."""
     url = world.app.engine.url.render_as_string(hide_password=False)
-    with freeradius_server(url) as server:
+    with freeradius_server(url, key=world.app.settings.secrets.key) as server:
         yield Endpoint("freeradius", server.auth_port, server.acct_port, server.settle)
 
 

@@ -17,7 +17,10 @@ assert PAUSE_SECONDS_FIRST * 2**DOUBLINGS_MAX >= PAUSE_SECONDS_MAX
 class Breaker:
     """Remembers how often one router has failed in a row. `monotonic` gives seconds that only grow."""
 
-    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, monotonic: Callable[[], float] = time.monotonic, pause_seconds_max: float = PAUSE_SECONDS_MAX
+    ) -> None:
+        self._pause_seconds_max = pause_seconds_max
         self._monotonic = monotonic
         self._failures = 0
         self._closed_until = 0.0
@@ -29,7 +32,7 @@ class Breaker:
 
     def failed(self) -> float:
         """It did not answer. Returns the pause that begins now, in seconds."""
-        pause = min(PAUSE_SECONDS_FIRST * (1 << min(self._failures, DOUBLINGS_MAX)), PAUSE_SECONDS_MAX)
+        pause = min(PAUSE_SECONDS_FIRST * (1 << min(self._failures, DOUBLINGS_MAX)), self._pause_seconds_max)
         self._failures += 1
         self._closed_until = self._monotonic() + pause
         return pause

@@ -6,34 +6,25 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
+from core.adapters.routeros.desire import tag_of
+from core.adapters.routeros.facts import LOGIN_BY_DEFAULT, MODES_WITHOUT_HOTSPOT
 from core.adapters.routeros.lines import Talk
+from core.adapters.routeros.menus import DEFAULTS, PROPERTIES, readable
 from core.adapters.routeros.sayings import meaning
-from core.adapters.routeros.setup import (
-    DEFAULTS,
-    HOTSPOT_SERVICE,
-    INCOMING,
-    LOGIN_BY_DEFAULT,
-    MAC_FORMAT,
-    PPP_AAA,
-    PPP_SERVICE,
-    PROFILE,
-    PROFILE_PROPERTIES,
-    RADIUS,
-    RADIUS_PROPERTIES,
-    TAG,
-    lines,
-    our_servers,
-    readable,
-)
 from core.adapters.routeros.tables import ACTIVE, actives
 from core.adapters.routeros.values import Row, duration_ms, flag, harmless, number, seconds, words
+from core.adapters.routeros.wanted import HOTSPOT, PPP
 from core.adapters.routeros.wire import Trap
-from core.ports import RouterHealth
+from core.findings import RouterHealth
+
+RADIUS, INCOMING, PROFILE, PPP_AAA = "/radius", "/radius/incoming", "/ip/hotspot/profile", "/ppp/aaa"
+TAG = tag_of(RADIUS, "radius")[1]
+MAC_FORMAT = DEFAULTS["radius-mac-format"]
 
 CLOCK_SKEW_SECONDS_MAX = 120
 RADIUS_TIMEOUT_MS_MIN, RADIUS_TIMEOUT_MS_MAX = 1000, 3000
+RESOURCE, PPP_ACTIVE = "/system/resource", "/ppp/active"
 NO_SUCH_ID = "*FFFFFFFE"
-MODES_WITHOUT_HOTSPOT = frozenset({"home", "basic"})
 MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})|([a-z]{3})/(\d{2})/(\d{4})", re.ASCII)
@@ -43,15 +34,14 @@ _OFFSET = re.compile(r"([+-]?)(\d{1,2}):(\d{2})", re.ASCII)
 
 def probe(talk: Talk, now: datetime) -> RouterHealth:
     """Ask everything once. A menu this router does not have is skipped; `now` is what its clock is compared with."""
-    resource = talk.one("/system/resource")
+    resource = talk.one(RESOURCE)
     skew_seconds = _clock_skew_seconds(talk.one("/system/clock"), now)
-    return RouterHealth(
+    return _health(
+        resource,
         identity=harmless(talk.one("/system/identity").get("name", "")),
-        version=harmless(resource.get("version", "")),
-        board=harmless(resource.get("board-name", "")),
-        uptime_seconds=seconds(resource, "uptime") or 0,
         clock_skew_seconds=skew_seconds,
-        active_count=len(actives(talk)),
+        active_count=_online(talk),
+        serial=_serial(talk),
         problems=[
             *_device_mode(talk),
             *_hotspot(talk),
@@ -63,6 +53,46 @@ def probe(talk: Talk, now: datetime) -> RouterHealth:
             *_rights(talk),
         ],
     )
+
+
+def glance(talk: Talk) -> RouterHealth:
+    """Is it there, for how long, how busy, and how many are online? Nothing is said about its set-up."""
+    resource = talk.one(RESOURCE)
+    return _health(
+        resource,
+        identity="",
+        clock_skew_seconds=None,
+        active_count=_online(talk),
+        serial="",
+        problems=[],
+        thorough=False,
+    )
+
+
+def _health(
+    resource: Row, *, identity: str, clock_skew_seconds: int | None, active_count: int, serial: str,
+    problems: list[str], thorough: bool = True,
+) -> RouterHealth:  # fmt: skip
+    return RouterHealth(
+        identity=identity, version=harmless(resource.get("version", "")), board=harmless(resource.get("board-name", "")),
+        uptime_seconds=seconds(resource, "uptime") or 0, clock_skew_seconds=clock_skew_seconds,
+        active_count=active_count, problems=problems, thorough=thorough, cpu_percent=number(resource, "cpu-load"), serial=serial,
+    )  # fmt: skip
+
+
+def _online(talk: Talk) -> int:
+    """Sessions of hotspot and PPP."""
+    return len(actives(talk)) + len(talk.rows(PPP_ACTIVE, ".id"))
+
+
+def _serial(talk: Talk) -> str:
+    """Of the board; a virtual router has none."""
+    try:
+        return harmless(talk.one("/system/routerboard").get("serial-number", ""))[:40]
+    except Trap as trap:
+        if meaning(trap).code not in ("version", "rights"):
+            raise
+        return ""
 
 
 def _device_mode(talk: Talk) -> Iterator[str]:
@@ -78,14 +108,14 @@ def _device_mode(talk: Talk) -> Iterator[str]:
 
 
 def _hotspot(talk: Talk) -> Iterator[str]:
-    servers = our_servers(talk)
+    servers = [row for row in _rows(talk, "/ip/hotspot") if talk.router.hotspot_server in ("", row.get("name", ""))]
     if not servers:
         wanted = talk.router.hotspot_server
-        if not wanted and lines(talk):
+        if not wanted and _dialled_into(talk):
             return
         yield f"there is no hotspot server {wanted!r}" if wanted else "there is no hotspot server"
         return
-    profiles = {row.get("name", ""): row for row in talk.rows(PROFILE, PROFILE_PROPERTIES)}
+    profiles = {row.get("name", ""): row for row in _rows(talk, PROFILE)}
     for server in servers:
         name = harmless(server.get("name", ""))
         if flag(server, "disabled"):
@@ -96,6 +126,16 @@ def _hotspot(talk: Talk) -> Iterator[str]:
             yield f"hotspot server {name!r} has no login-timeout: paid devices wait for somebody to reconnect them"
     for profile in sorted({server.get("profile", "default") for server in servers}):
         yield from _profile(talk, harmless(profile), profiles.get(profile))
+
+
+def _dialled_into(talk: Talk) -> bool:
+    """A router may have lines only."""
+    leasing = [row for row in _rows(talk, "/ip/dhcp-server") if flag(row, "use-radius")]
+    return any(not flag(row, "disabled") for row in (*_rows(talk, "/interface/pppoe-server/server"), *leasing))
+
+
+def _rows(talk: Talk, menu: str) -> list[Row]:
+    return talk.rows(menu, f".id,{PROPERTIES[menu]}")
 
 
 def _profile(talk: Talk, name: str, row: Row | None) -> Iterator[str]:
@@ -117,8 +157,8 @@ def _profile(talk: Talk, name: str, row: Row | None) -> Iterator[str]:
 
 
 def _radius(talk: Talk) -> Iterator[str]:
-    rows = [row for row in talk.rows(RADIUS, RADIUS_PROPERTIES) if not flag(row, "disabled")]
-    asked = [row for row in rows if words(row, "service") & {HOTSPOT_SERVICE, PPP_SERVICE}]
+    rows = [row for row in _rows(talk, RADIUS) if not flag(row, "disabled")]
+    asked = [row for row in rows if words(row, "service") & {HOTSPOT, PPP}]
     if not asked:
         yield "no RADIUS server is set for the hotspot"
         return
@@ -138,8 +178,8 @@ def _radius(talk: Talk) -> Iterator[str]:
 
 def _lines(talk: Talk) -> Iterator[str]:
     """Of PPPoE only where our entry says that it is for PPPoE too: what others do with their lines is theirs."""
-    ours = [row for row in talk.rows(RADIUS, RADIUS_PROPERTIES) if row.get("comment") == TAG]
-    if not ours or PPP_SERVICE not in words(ours[0], "service"):
+    ours = [row for row in _rows(talk, RADIUS) if row.get("comment") == TAG]
+    if not ours or PPP not in words(ours[0], "service"):
         return
     row = talk.one(PPP_AAA)
     if not flag(row, "use-radius"):

@@ -6,12 +6,15 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from core.adapters.routeros import health, running, sessions, setup, tables
+from core.adapters.routeros import clean, export, health, running, sessions, tables, verify
 from core.adapters.routeros.lines import Lines
+from core.adapters.routeros.planner import MikrotikPlanner
+from core.adapters.routeros.strays import MikrotikStrays
 from core.adapters.routeros.values import mac_address
 from core.adapters.routeros.wire import Patience
 from core.errors import GatewayRefused
-from core.ports import ActiveRow, HostRow, RouterAddress, RouterHealth, RunningSession
+from core.findings import RouterHealth, Verification
+from core.ports import ActiveRow, HostRow, RouterAddress, RunningSession
 
 
 class MikrotikHotspot:
@@ -25,6 +28,8 @@ class MikrotikHotspot:
     ) -> None:
         """`monotonic` times the breaker's pauses, `pause` waits between two looks at a login that is under way."""
         self._lines = Lines(patience or Patience(), monotonic, pause)
+        self.planner = MikrotikPlanner(self._lines, patience)
+        self.strays = MikrotikStrays(self._lines)
 
     def let_in(self, router: RouterAddress, mac: str, *, refresh: bool = False) -> ActiveRow | None:
         """Put a paid device online now; see the port. Raises `GatewayRefused` with one of the codes of `sayings`."""
@@ -64,12 +69,24 @@ class MikrotikHotspot:
         with self._lines.talk(router) as talk:
             return health.probe(talk, now)
 
-    def set_up(
-        self, router: RouterAddress, radius_host: str, auth_port: int, acct_port: int, src_address: str = ""
-    ) -> list[str]:
-        """Make an existing hotspot ask our RADIUS server. Repeating it changes nothing; returns what was changed."""
+    def glance(self, router: RouterAddress) -> RouterHealth:
+        """A look of few questions: who looks at hundreds of routers asks no more."""
         with self._lines.talk(router) as talk:
-            return setup.set_up(talk, setup.RadiusServer(radius_host, auth_port, acct_port, src_address))
+            return health.glance(talk)
+
+    def verify(self, router: RouterAddress, now: datetime) -> Verification:
+        """Everything that could keep us from working with it."""
+        return verify.verify(self._lines, router, now)
+
+    def export(self, router: RouterAddress) -> str:
+        """Its configuration as text."""
+        with self._lines.talk(router) as talk:
+            return export.export(talk)
+
+    def clean(self, router: RouterAddress) -> tuple[list[str], list[str]]:
+        """Take what is ours off it."""
+        with self._lines.talk(router) as talk:
+            return clean.clean(talk)
 
     def close(self) -> None:
         """Hang up everywhere, for an orderly stop."""

@@ -14,25 +14,28 @@ from contextlib import contextmanager
 from core.adapters.routeros.breaker import Breaker
 from core.adapters.routeros.sayings import failure
 from core.adapters.routeros.values import Row
-from core.adapters.routeros.wire import Broken, Connection, Deadline, Patience, Trap
-from core.errors import GatewayDown
+from core.adapters.routeros.wire import Broken, Connection, Deadline, Impostor, Patience, Trap
+from core.errors import GatewayDown, GatewayRefused
 from core.ports import RouterAddress
 
 
 class Unreachable(GatewayDown):
-    """The router cannot be talked to now. `retry_after_seconds`: asking earlier fails without touching the network."""
+    """The router cannot be talked to now. `retry_after_seconds`: asking earlier fails without touching the network.
 
-    def __init__(self, router: RouterAddress, why: str, retry_after_seconds: float) -> None:
+    `why` is the bare reason, `code` that of `wire.Broken`.
+    """
+
+    def __init__(self, router: RouterAddress, why: str, retry_after_seconds: float, code: str = "broken") -> None:
         super().__init__(f"router {router.name!r} {why}; next try in {retry_after_seconds:.0f} s")
-        self.retry_after_seconds = retry_after_seconds
+        self.retry_after_seconds, self.why, self.code = retry_after_seconds, why, code
 
 
 class Line:
     """What is kept for one router between calls."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], pause_seconds_max: float) -> None:
         self.turn = threading.Lock()
-        self.breaker = Breaker(monotonic)
+        self.breaker = Breaker(monotonic, pause_seconds_max)
         self.connection: Connection | None = None
         self.router: RouterAddress | None = None
 
@@ -52,6 +55,11 @@ class Talk:
         self._patience = patience
         self._deadline = Deadline(patience.call_seconds)
         self._answered = False
+
+    @property
+    def certificate_sha256(self) -> str:
+        """Of the certificate that was shown; empty without TLS, and without a certificate."""
+        return "" if self._line.connection is None else self._line.connection.certificate_sha256
 
     def rows(self, menu: str, properties: str, *queries: str) -> list[Row]:
         """Read a menu: only these properties (it is far cheaper), only rows that match all `?name=value` words."""
@@ -82,6 +90,11 @@ class Talk:
             self._line.drop()
             raise self._unreachable(error) from error
 
+    def hang_up(self) -> None:
+        """What is asked next comes in anew, from the front door."""
+        self._line.drop()
+        self._answered = False
+
     def _ask(self, command: str, *words: str) -> list[Row]:
         connection = self._line.connection or self._connect()
         self._answered = True
@@ -99,11 +112,14 @@ class Talk:
         except Trap as trap:
             self._line.breaker.answered()
             raise failure(self.router, trap, login=True) from trap
+        except Impostor as error:
+            self._line.breaker.answered()
+            raise GatewayRefused(f"router {self.router.name!r} {error}", code="certificate") from error
         self._line.connection, self._line.router = connection, self.router
         return connection
 
     def _unreachable(self, error: Broken) -> Unreachable:
-        return Unreachable(self.router, str(error), self._line.breaker.failed())
+        return Unreachable(self.router, str(error), self._line.breaker.failed(), error.code)
 
 
 class Lines:
@@ -122,10 +138,16 @@ class Lines:
         self._guard = threading.Lock()
 
     @contextmanager
-    def talk(self, router: RouterAddress) -> Iterator[Talk]:
-        """Have the router to oneself. A `Trap` nobody expected leaves as the failure the table names."""
+    def talk(self, router: RouterAddress, patience: Patience | None = None) -> Iterator[Talk]:
+        """Have the router to oneself. A `Trap` nobody expected leaves as the failure the table names.
+
+        `patience` is for visits that take longer than others.
+        """
         with self._guard:
-            line = self._lines.setdefault((router.router_id, router.host, router.api_port), Line(self._monotonic))
+            line = self._lines.setdefault(
+                (router.router_id, router.host, router.api_port),
+                Line(self._monotonic, self._patience.pause_seconds_max),
+            )
         if not line.turn.acquire(timeout=self._patience.turn_seconds):
             raise GatewayDown(f"router {router.name!r} is busy with somebody else")
         try:
@@ -134,7 +156,7 @@ class Lines:
                 raise Unreachable(router, "did not answer a moment ago", wait_seconds)
             if line.router != router:
                 line.drop()
-            yield Talk(line, router, self._patience, self._pause)
+            yield Talk(line, router, patience or self._patience, self._pause)
         except Trap as trap:
             raise failure(router, trap) from trap
         finally:

@@ -3,13 +3,15 @@
 librouteros times single socket operations and trusts announced lengths. Here every command has a total deadline, and a
 router that announces an absurd word is hung up on before a byte of it is stored.
 
-Over TLS no certificate is verified: routers have self-signed ones, or none at all and then offer only anonymous
-Diffie-Hellman, which therefore stands last in the cipher list. That stops eavesdropping but not impersonation, so the API
-belongs inside a tunnel (routeros.md §1.5).
+Over TLS a certificate is known by its fingerprint and not by who signed it: routers sign their own. The one that a router
+showed first is the one it has to show for ever (`RouterAddress.certificate_sha256`); with another, nothing is said to it, the
+password least of all. A router without any offers only anonymous Diffie-Hellman, which therefore stands last in the cipher
+list: that stops eavesdropping but not impersonation, so such an API belongs inside a tunnel (routeros.md §1.5).
 """
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import socket
 import ssl
@@ -29,8 +31,10 @@ from core.ports import RouterAddress
 WORD_BYTES_MAX = 1 << 20
 REPLY_BYTES_MAX = 16 << 20
 CHUNK_BYTES = 1 << 16
+HEARD_BYTES = 64
 assert CHUNK_BYTES < WORD_BYTES_MAX < REPLY_BYTES_MAX
 
+FOREIGN = {b"HTTP/": "a web server", b"SSH-": "an SSH server", b"220": "a mail or file server", b"<": "a web server"}
 TLS_CIPHERS = "ALL:+aNULL:@SECLEVEL=0"
 
 logging.getLogger("librouteros").setLevel(logging.WARNING)  # at DEBUG it writes every word down, passwords included
@@ -44,13 +48,30 @@ class Patience:
     connect_seconds: float = 2.0
     command_seconds: float = 8.0
     call_seconds: float = 12.0
+    pause_seconds_max: float = 60.0
+    """One that does not answer is left alone for ever longer, up to this."""
 
     def __post_init__(self) -> None:
         assert self.connect_seconds + self.command_seconds <= self.call_seconds, "a call needs room for one command"
 
 
 class Broken(Exception):
-    """The connection is of no use any more: silence, a hang-up, or nonsense. The message says which."""
+    """The connection is of no use any more: silence, a hang-up, or nonsense. The message says which.
+
+    `code`: name (nobody knows it) · unreachable · closed · tls · silence · foreign (somebody else answers) · broken.
+    """
+
+    def __init__(self, text: str, code: str = "broken") -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Impostor(Exception):
+    """The certificate is not the one this router is known by. `found` is the fingerprint of what was shown, may be empty."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__("shows another certificate than the one it is known by")
+        self.found = found
 
 
 class Trap(Exception):
@@ -80,6 +101,8 @@ class _Transport:
         self._buffer = bytearray()
         self._received_bytes = 0
         self._deadline = Deadline(0)
+        self.heard = b""
+        """How it began."""
 
     def begin(self, deadline: Deadline) -> None:
         self._deadline = deadline
@@ -100,6 +123,8 @@ class _Transport:
             self._received_bytes += len(chunk)
             if self._received_bytes > REPLY_BYTES_MAX:
                 raise Broken("does not stop talking")
+            if len(self.heard) < HEARD_BYTES:
+                self.heard = (self.heard + chunk)[:HEARD_BYTES]
             self._buffer += chunk
         taken = bytes(self._buffer[:length])
         del self._buffer[:length]
@@ -119,22 +144,36 @@ class Connection:
     """A conversation with one router. When it is not `in_step` it must be closed and made anew."""
 
     def __init__(self, router: RouterAddress, patience: Patience, deadline: Deadline) -> None:
-        """Connect and log in. Raises `Broken`, or `Trap` when the login is refused."""
+        """Connect and log in. Raises `Broken`, `Impostor`, or `Trap` when the login is refused."""
         self._patience = patience
         self.in_step = True
-        connect_seconds = min(patience.connect_seconds, max(deadline.left_seconds, 0.001))
+        self.certificate_sha256 = ""
         with ExitStack() as undo:
-            with _hardships():
-                sock = socket.create_connection((router.host, router.api_port), timeout=connect_seconds)
-                undo.callback(sock.close)
-                if router.api_tls:
-                    sock = _tls().wrap_socket(sock)
-                    undo.callback(sock.close)
+            sock = self._dial(router, min(patience.connect_seconds, max(deadline.left_seconds, 0.001)), undo)
+            if router.certificate_sha256 not in ("", self.certificate_sha256):
+                raise Impostor(self.certificate_sha256)
             self._transport = _Transport(sock)
             self._api = Api(protocol=ApiProtocol(transport=self._transport, encoding="UTF-8"))
-            if self.ask(deadline, "/login", f"=name={router.username}", f"=password={router.password}"):
+            try:
+                challenge = self.ask(deadline, "/login", f"=name={router.username}", f"=password={router.password}")
+            except Broken as error:
+                raise _who_is_that(self._transport.heard, error) from error
+            if challenge:
                 raise Trap("cannot log in: this router is too old, it needs RouterOS 6.43")
             undo.pop_all()
+
+    def _dial(self, router: RouterAddress, seconds: float, undo: ExitStack) -> socket.socket:
+        with _hardships(silence="unreachable"):
+            sock = socket.create_connection((router.host, router.api_port), timeout=seconds)
+        undo.callback(sock.close)
+        if not router.api_tls:
+            return sock
+        with _hardships(silence="tls"):
+            wrapped = _tls().wrap_socket(sock)
+        undo.callback(wrapped.close)
+        shown = wrapped.getpeercert(binary_form=True)
+        self.certificate_sha256 = hashlib.sha256(shown).hexdigest() if shown else ""
+        return wrapped
 
     def ask(self, deadline: Deadline, command: str, *words: str) -> list[Row]:
         """Send one command and read its whole reply. Raises `Trap` for a refusal, `Broken` for everything else."""
@@ -170,9 +209,20 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
+def _who_is_that(heard: bytes, error: Broken) -> Broken:
+    """What the login broke on, in better words if something was heard: RouterOS begins with a short word that has a `!` first."""
+    if heard[1:2] == b"!" and error.code == "silence":
+        return Broken("talks and comes to no end", "broken")
+    if not heard or heard[1:2] == b"!":
+        return error
+    said = harmless(heard.decode("latin-1"))[:40]
+    name = next((name for start, name in FOREIGN.items() if heard.startswith(start)), "something that is not RouterOS")
+    return Broken(f"is {name} (it says {said!r})", "foreign")
+
+
 @contextmanager
-def _hardships() -> Iterator[None]:
-    """Everything sockets and librouteros can throw at us, as `Trap` or `Broken`."""
+def _hardships(silence: str = "silence") -> Iterator[None]:
+    """Everything sockets and librouteros can throw at us, as `Trap` or `Broken`. `silence` is what running out of time means."""
     try:
         yield
     except TrapError as error:
@@ -182,8 +232,18 @@ def _hardships() -> Iterator[None]:
     except LibRouterosError as error:
         raise Broken(f"spoke nonsense or hung up: {harmless(str(error))}") from error
     except TimeoutError as error:
-        raise Broken("did not answer in time") from error
+        raise Broken("did not answer in time", silence) from error
+    except socket.gaierror as error:
+        raise Broken("has a name that nobody knows", "name") from error
+    except ConnectionRefusedError as error:
+        raise Broken(harmless(error.strerror or str(error)), "closed") from error
+    except ssl.SSLError as error:
+        raise Broken(f"refuses TLS: {harmless(str(error.reason or error))}", "tls") from error
+    except (ConnectionResetError, BrokenPipeError) as error:
+        raise Broken(harmless(error.strerror or str(error)), "tls" if silence == "tls" else "broken") from error
     except OSError as error:
+        if silence == "unreachable":
+            raise Broken(harmless(error.strerror or str(error)), "unreachable") from error
         raise Broken(harmless(error.strerror or str(error))) from error
     except (ValueError, TypeError, LookupError, OverflowError) as error:
         raise Broken("spoke nonsense") from error  # a reply librouteros could not take apart

@@ -1,0 +1,247 @@
+"""From a box fresh out of its carton to the first sale: one pasted line, and a phone on its Wi-Fi buys and browses."""
+
+from __future__ import annotations
+
+import re
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+from html import unescape
+from pathlib import Path
+
+import pytest
+from alembic.command import stamp
+from typer.testing import CliRunner
+
+from cli.__main__ import app as duka
+from core import migrations, network
+from core.config import Settings
+from core.login_page import CODE_PASSWORD
+from core.ports import Access
+from sim.routeros import VirtualRouter
+from sim.routeros.dialled import Concentrator
+from sim.routeros.phones import NoAnswer, Phone, Reply
+from sim.routeros.tunnel import ServerEnd
+from tests.journeys.told import order, pay, until_prompted
+from tests.town import Town, open_town
+
+SSID, MAC, VPN = 'Soko "Free" $1 [Wi-Fi]', "02:00:5E:10:A1:B2", "vpn.example.org"
+PROBE, ELSEWHERE = "http://captive.apple.com/hotspot-detect.html", "http://www.example.org/healthz"
+BOXES = {
+    "7, empty": ("7.21.5", "hAP ax^2", True),
+    "7, as the factory made it": ("7.21.5", "hAP ax^2", False),
+    "7.18 with the old driver": ("7.18.2", "hAP ac^2", False),
+    "6.49, empty": ("6.49.18", "hAP ac^2", True),
+    "6.49, as the factory made it": ("6.49.18", "RB951Ui-2HnD", False),
+}
+
+
+def free_port(kind: socket.SocketKind) -> int:
+    with socket.socket(socket.AF_INET, kind) as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+@pytest.fixture
+def settings(settings: Settings) -> Settings:
+    """An installation that routers can find: every port is known beforehand, and tunnels have addresses on loopback."""
+    web, auth, acct = (free_port(kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM))
+    parts = {
+        "public_url": f"http://127.0.0.1:{web}",
+        "portal": settings.portal.model_copy(update={"port": web}),
+        "radius": settings.radius.model_copy(update={"auth_port": auth, "acct_port": acct}),
+        "tunnel": settings.tunnel.model_copy(update={"host": VPN, "subnet": "127.0.0.0/24"}),
+    }
+    return settings.model_copy(update=parts)
+
+
+@pytest.fixture
+def town(settings: Settings) -> Iterator[Town]:
+    with open_town(settings) as town:
+        migrations.run(town.app.engine, stamp, "head")  # its tables were copied, and `duka` looks which they are
+        town.package()
+        yield town
+
+
+@dataclass
+class Bench:
+    """A table with a box on it, a cable to the internet, and somebody who types `duka …` in the office."""
+
+    town: Town
+    folder: Path
+    router: VirtualRouter
+
+    def types(self, *words: str) -> str:
+        """`duka …`; what it says."""
+        settings, config = self.town.app.settings, self.folder / "config.toml"
+        config.write_text(
+            f'public_url = "{settings.public_url}"\n[database]\nurl = "{settings.database.url}"\n'
+            f'[redis]\nurl = "{settings.redis.url}"\n[secrets]\nkey = "env:OUR_KEY"\n'
+            f"[radius]\nauth_port = {settings.radius.auth_port}\nacct_port = {settings.radius.acct_port}\n"
+            f'[tunnel]\nhost = "{VPN}"\nsubnet = "{settings.tunnel.subnet}"\n',
+            encoding="utf-8",
+        )
+        env = {"DUKA_CONFIG": str(config), "COLUMNS": "200", "OUR_KEY": settings.secrets.key}
+        result = CliRunner().invoke(duka, list(words), env=env)
+        assert result.exit_code == 0, (result.output, result.exception)
+        return result.output
+
+    def line(self) -> str:
+        """The one line to paste, as `duka router install` prints it."""
+        said = self.types("router", "install", "soko", "--site", "soko", "--ssid", SSID)
+        (line,) = (each.strip() for each in said.splitlines() if "/tool fetch" in each)
+        return line
+
+    def open_our_end(self) -> None:
+        """The owner gives our end of the tunnels what `duka tunnel server-config` writes."""
+        with self.town.app.work(self.town.shop.tenant_id) as uow:
+            tunnels, ours = network.all_tunnels(uow), network.tunnel_server(uow)
+            wireguard = network.wireguard_config(ours, tunnels, uow.installation)
+            dialling, secret = network.ppp_secrets(tunnels), ours.ipsec_secret
+        self.router.around.know_server(ServerEnd.from_config(wireguard, VPN))
+        self.router.around.know_concentrator(Concentrator.from_secrets(dialling, VPN, "127.0.0.1", secret))
+
+    def set_up(self) -> str:
+        """The line is pasted, and our end lets the tunnel in; what the script said."""
+        line = self.line()
+        self.open_our_end()
+        shown = self.router.paste(line)
+        assert "duka: fetching the script for this router" in shown, shown
+        self.open_our_end()  # a box with RouterOS 6 has said only now that it dials in
+        return (self.router.files.read("duka-setup.txt") or b"").decode()
+
+    def configuration(self) -> dict[str, list[dict[str, str]]]:
+        """Every row of every menu that the script wrote to, without what only counts."""
+        menus = sorted(
+            {path.rpartition("/")[0] for path, _ in self.router.api_commands if path.endswith(("add", "set"))}
+        )
+        left_out = {".id", "creation-time", "last-started", "run-count", "expires-after", "bytes", "packets"}
+        return {
+            menu: [{name: text for name, text in row.items() if name not in left_out} for row in self.router.rows(menu)]
+            for menu in menus
+        }  # fmt: skip
+
+
+@pytest.fixture(params=list(BOXES.values()), ids=list(BOXES))
+def bench(request: pytest.FixtureRequest, town: Town, tmp_path: Path) -> Iterator[Bench]:
+    version, board, is_empty = request.param
+    with VirtualRouter(version=version, board=board, clock=town.router_clock) as router:
+        router.reset(no_defaults=is_empty)
+        router.around.plug_uplink("ether1")
+        router.around.internet.names |= {"www.example.org": "203.0.113.5", "captive.apple.com": "203.0.113.6"}
+        router.around.internet.doors["203.0.113.5", 80] = ("127.0.0.1", town.app.settings.portal.port)
+        town.router = router
+        yield Bench(town, tmp_path, router)
+
+
+def arrived(phone: Phone) -> str:
+    """What its owner sees after joining: the phone looks whether it is free, and is led to the portal."""
+    login = phone.browse(PROBE)
+    assert login.by_router
+    where = re.search(r'http-equiv="refresh" content="1;url=([^"]+)"', login.text)
+    assert where is not None, login.text
+    page = phone.browse(unescape(where[1]))
+    assert (page.status, page.by_router) == (200, False)
+    return unescape(page.text)
+
+
+def refused(phone: Phone) -> bool:
+    """Nothing of the internet is there before somebody pays."""
+    reply: Reply = phone.get(ELSEWHERE)
+    return reply.by_router and reply.status == 302
+
+
+def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -> None:
+    town, router, said = bench.town, bench.router, bench.set_up()
+    assert "duka: done, the shop knows this router now" in said, said
+    town.work_off()
+    assert re.search(r"^soko .* online", bench.types("router", "list"), re.MULTILINE)
+    phone = router.around.join(SSID, MAC)
+    assert phone.address.startswith("10.20.")
+    assert refused(phone)
+    page = arrived(phone)
+    assert "KES 20" in page and "*384*35711#" in page and "This device is called A1B2" in page
+    town.work_off()
+    order(town)
+    until_prompted(town)
+    pay(town)
+    town.pass_time(31)
+    assert phone.online
+    assert phone.get(ELSEWHERE).text.startswith('{"due"')
+
+
+@pytest.mark.first_database
+def test_what_the_script_made_is_to_the_last_word_what_is_wanted(bench: Bench) -> None:
+    town = bench.town
+    bench.set_up()
+    with town.app.look(town.shop.tenant_id) as uow:
+        soko = network.find_router(uow, "soko")
+        address, blueprint = network.address_of(uow, soko), network.blueprint_of(uow, soko)
+    plan = town.app.world(town.shop.tenant_id).planner.plan(address, blueprint)
+    assert (plan.steps, plan.collisions) == ((), ())
+
+
+@pytest.mark.first_database
+def test_the_same_line_pasted_again_does_no_harm(bench: Bench) -> None:
+    line = bench.line()
+    bench.open_our_end()
+    bench.router.paste(line)
+    before = bench.configuration()
+    assert len(before) > 15
+    bench.town.clock.advance(timedelta(minutes=10))
+    bench.router.paste(line)
+    assert bench.configuration() == before
+    assert b"done" in (bench.router.files.read("duka-setup.txt") or b"")
+
+
+@pytest.mark.first_database
+def test_nothing_of_the_factory_is_left_in_our_way_and_nothing_stays_open(bench: Bench) -> None:
+    bench.set_up()
+    for menu in ("/ip/firewall/filter", "/ip/firewall/nat", "/interface/bridge", "/ip/dhcp-server", "/ip/address"):
+        assert [row for row in bench.router.rows(menu) if row.get("comment", "").startswith("defconf")] == []
+    for service in ("api", "ssh", "winbox", "telnet", "ftp"):
+        assert not bench.router.around.admits(service, "ether1")
+    assert bench.router.files.read("duka-setup.rsc") is None
+    assert bench.router.files.read("duka.rsc") is None
+
+
+def test_a_code_works_on_the_routers_own_page_while_nobody_answers_but_radius(bench: Bench) -> None:
+    town, router = bench.town, bench.router
+    router.paste(bench.line())
+    access = Access(
+        "k7m2p9", allowed=True, service="code", password=CODE_PASSWORD, tenant_id=town.shop.tenant_id,
+        expires_at=town.clock.now() + timedelta(hours=1),
+    )  # fmt: skip
+    town.app.world(town.shop.tenant_id).access.apply([access])
+    phone = router.around.join(SSID, MAC)
+    page = phone.browse(PROBE)
+    action = re.search(r'<form method="post" action="([^"]+)"', page.text)
+    assert action is not None
+    wrong = phone.post(unescape(action[1]), {"username": "zzzz99", "password": CODE_PASSWORD})
+    assert not phone.online and "http-equiv" not in wrong.text
+    phone.post(unescape(action[1]), {"username": "k7m2p9", "password": CODE_PASSWORD})
+    assert phone.online
+
+
+@pytest.mark.first_database
+def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) -> None:
+    line = bench.line()
+    bench.router.paste(line)
+    bench.town.clock.advance(timedelta(hours=1))
+    with VirtualRouter(version="7.21.5", board="hAP ax^2", clock=bench.town.router_clock) as other:
+        other.reset(no_defaults=True)
+        other.around.plug_uplink("ether1")
+        assert "404" in other.paste(line)
+        assert other.rows("/ip/hotspot") == [] and other.rows("/user")[0]["name"] == "admin"
+
+
+@pytest.mark.first_database
+def test_without_a_cable_the_line_says_so_and_changes_nothing_but_the_wan(bench: Bench) -> None:
+    bench.router.around.unplug_uplink()
+    bench.router.around.plug_uplink("ether3")
+    shown = bench.router.paste(bench.line())
+    assert "failure" in shown
+    assert bench.router.rows("/ip/hotspot") == []
+    with pytest.raises((ValueError, NoAnswer)):
+        bench.router.around.join(SSID, MAC)

@@ -183,6 +183,8 @@ class Blueprint:
     shop: str = ""
     """What the ISP is called, for its customers."""
     language: str = "en"
+    service_code: str = ""
+    """What customers dial to buy, `*384*100#`; empty: they cannot."""
 
     @property
     def login_url(self) -> str:

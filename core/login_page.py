@@ -18,13 +18,10 @@ from core.texts import catalogue
 WORDS = catalogue(Path(__file__).parent / "data" / "login_page" / "texts")
 FILE_BYTES_MAX = 4000
 """RouterOS 6 shows at most 4095 bytes of a file over its API."""
-CODE_PASSWORD = "code"  # noqa: S105 (the code itself is what nobody knows)
-"""A code is a user name that nobody can guess; browsers send this constant as its password."""
 
 _STYLE = (
-    "body{font:18px sans-serif;margin:0 auto;padding:1em;max-width:24em}a,button{display:block;padding:.8em;font:inherit;"
-    "text-align:center;background:#064;color:#fff;border:0;width:100%;box-sizing:border-box;text-decoration:none}"
-    "input{font:inherit;padding:.6em;width:100%;box-sizing:border-box;margin:.3em 0}"
+    "body{font:18px sans-serif;margin:0 auto;padding:1em;max-width:24em}a{display:block;padding:.8em;font:inherit;"
+    "text-align:center;background:#064;color:#fff;text-decoration:none}"
 )
 _ERRORS = {
     "internal-error": "trouble", "config-error": "trouble", "not-logged-in": "logged_out", "ippool-empty": "full",
@@ -55,6 +52,7 @@ class _Pages:
         self._shop = _inert(blueprint.shop or "Wi-Fi")
         self._language = blueprint.language if blueprint.language in WORDS.languages else "en"
         self._portal = blueprint.login_url
+        self._service_code = blueprint.service_code
         self._here = f"{self._portal}?r={blueprint.public_key}&mac=$(mac-esc)&ip=$(ip-esc)&to=$(link-orig-esc)"
 
     def files(self) -> dict[str, str]:
@@ -70,8 +68,8 @@ class _Pages:
             "api.json": self._api(),
         }
 
-    def _say(self, key: str) -> str:
-        return _inert(WORDS.say(self._language, key))
+    def _say(self, key: str, **facts: str) -> str:
+        return _inert(WORDS.say(self._language, key, **facts))
 
     def _page(self, body: str, head: str = "") -> str:
         return (
@@ -84,14 +82,11 @@ class _Pages:
         return f'<p><a href="{html.escape(self._here)}">{self._say(key)}</a></p>'
 
     def _login(self) -> str:
-        """Leads to the portal by itself, unless there is an error to read. While the portal keeps silent the form is there."""
+        """Leads to the portal by itself, unless there is an error to read. While the portal keeps silent, one can still dial."""
         refresh = f'$(if error)$(else)<meta http-equiv="refresh" content="1;url={html.escape(self._here)}">$(endif)'
-        form = (
-            '<form method="post" action="$(link-login-only)">'
-            f'<label>{self._say("code")}<input name="username" autocomplete="off" autocapitalize="none" maxlength="63"></label>'
-            f'<input type="hidden" name="password" value="{CODE_PASSWORD}"><button>{self._say("use_code")}</button></form>'
-        )
-        return self._page(f"$(if error)<p><b>$(error)</b></p>$(endif)\n{self._to_portal('continue')}\n{form}", refresh)
+        code = self._service_code
+        dial = f"<p>{self._say('dial', code=code)}</p>" if code else ""
+        return self._page(f"$(if error)<p><b>$(error)</b></p>$(endif)\n{self._to_portal('continue')}\n{dial}", refresh)
 
     def _online(self) -> str:
         left = f"$(if session-time-left)<p>{self._say('time_left')} $(session-time-left)</p>$(endif)"

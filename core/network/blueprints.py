@@ -66,6 +66,7 @@ def blueprint_of(uow: UnitOfWork, what: Router) -> Blueprint:
         ntp_servers=settings.ntp_servers,
         shop=tenants.current(uow).name,
         language=tenants.current(uow).language,
+        service_code=(settings.africastalking and settings.africastalking.service_code) or "",
     )  # fmt: skip
 
 

@@ -57,6 +57,7 @@ VARIATIONS: dict[str, Sequence[Any]] = {
     "log": (False,),
     "shop": ("Shore",),
     "language": ("sw",),
+    "service_code": ("*384*100#",),
 }  # fmt: skip
 """Setting → further values, besides those of the two blueprints the others are varied from."""
 

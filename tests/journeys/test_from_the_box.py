@@ -17,8 +17,6 @@ from typer.testing import CliRunner
 from cli.__main__ import app as duka
 from core import migrations, network
 from core.config import Settings
-from core.login_page import CODE_PASSWORD
-from core.ports import Access
 from sim.routeros import VirtualRouter
 from sim.routeros.dialled import Concentrator
 from sim.routeros.phones import NoAnswer, Phone, Reply
@@ -206,21 +204,16 @@ def test_nothing_of_the_factory_is_left_in_our_way_and_nothing_stays_open(bench:
     assert bench.router.files.read("duka.rsc") is None
 
 
-def test_a_code_works_on_the_routers_own_page_while_nobody_answers_but_radius(bench: Bench) -> None:
+def test_while_the_portal_is_away_the_routers_own_page_says_what_to_dial(bench: Bench) -> None:
     town, router = bench.town, bench.router
-    router.paste(bench.line())
-    access = Access(
-        "k7m2p9", allowed=True, service="code", password=CODE_PASSWORD, tenant_id=town.shop.tenant_id,
-        expires_at=town.clock.now() + timedelta(hours=1),
-    )  # fmt: skip
-    town.app.world(town.shop.tenant_id).access.apply([access])
+    bench.set_up()
+    town.work_off()
     phone = router.around.join(SSID, MAC)
-    page = phone.browse(PROBE)
-    action = re.search(r'<form method="post" action="([^"]+)"', page.text)
-    assert action is not None
-    wrong = phone.post(unescape(action[1]), {"username": "zzzz99", "password": CODE_PASSWORD})
-    assert not phone.online and "http-equiv" not in wrong.text
-    phone.post(unescape(action[1]), {"username": "k7m2p9", "password": CODE_PASSWORD})
+    assert "*384*35711#" in phone.browse(PROBE).text
+    order(town)
+    until_prompted(town)
+    pay(town)
+    town.pass_time(31)
     assert phone.online
 
 

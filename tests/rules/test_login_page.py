@@ -45,14 +45,18 @@ def test_every_file_of_the_hotspot_is_there_and_short_enough_to_be_read_back() -
     assert all(len(text.encode()) <= 4000 for text in files.values())
 
 
-def test_the_login_page_leads_to_the_portal_and_has_a_form_without_any_script() -> None:
+def test_the_login_page_leads_to_the_portal_without_any_script() -> None:
     text = login_page.files(BLUEPRINT)["login.html"]
     page = Page(text)
     assert "<script" not in text and "javascript" not in text
     assert {"http-equiv": "refresh", "content": f"1;url={HERE}"} in page.all("meta")
     assert [link["href"] for link in page.all("a")] == [HERE]
-    assert page.all("form") == [{"method": "post", "action": "$(link-login-only)"}]
-    assert [field["name"] for field in page.all("input")] == ["username", "password"]
+
+
+def test_who_cannot_reach_the_portal_is_told_what_to_dial() -> None:
+    dialled = login_page.files(replace(BLUEPRINT, service_code="*384*100#"))["login.html"]
+    assert "piga *384*100#." in dialled
+    assert "piga" not in login_page.files(BLUEPRINT)["login.html"]
 
 
 def test_an_error_stays_on_the_screen_instead_of_leading_away() -> None:

@@ -16,6 +16,7 @@ from core import customers, ledger, messaging, network, purchases, subscriptions
 from core.money import Money
 from core.payments import Payment
 from core.phone import Msisdn
+from core.tasks import Probe
 from sim.africastalking import AfricasTalking
 from sim.africastalking.messaging import SendRequest
 from sim.daraja import Daraja
@@ -28,6 +29,7 @@ from tests.services import eventually
 from tests.town import PIN, SAFARICOM, Shop
 
 PRICE_MINOR = 20_00
+WORKERS = 2
 STORY_SECONDS_MAX = 60.0
 """How long a story may wait for its good end on a busy machine."""
 
@@ -141,6 +143,12 @@ class RunningTown(Processes):
     def owed(self) -> list[tuple[str, str | None]]:
         """What should not be open any more once a story is over: kind and last error."""
         return [(row.kind, row.last_error) for row in self.promises() if row.kind not in SCHEDULED or row.parked_at]
+
+    def give_idle_workers_something(self) -> None:
+        """Redis hands the next job to whoever asked for it, even to a worker that is frozen: one for each that waits."""
+        for _ in range(WORKERS):
+            with self.app.work(self.shop.tenant_id) as uow:
+                uow.later(Probe(network.find_router(uow, "market").id))
 
     def revenue(self) -> int:
         with self.app.work(self.shop.tenant_id) as uow:

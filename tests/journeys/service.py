@@ -20,7 +20,7 @@ from sim.mobile_money import MobileMoney
 from sim.routeros import VirtualRouter
 from tests import services
 from tests.journeys.processes import Said
-from tests.journeys.running import PRICE_MINOR, RunningTown
+from tests.journeys.running import PRICE_MINOR, WORKERS, RunningTown
 from tests.services import PostgresServer, RedisServer
 from tests.town import Town, open_shop
 
@@ -43,7 +43,7 @@ def open_running_town(kind: str, folder: Path, key_file: Path) -> Iterator[Runni
         migrations.upgrade(app.engine)
         said = Said()
         supervisor = Supervisor(
-            ROOT / "Procfile", env=_environment(folder, wanted), cwd=ROOT, scale={"worker": 2}, on_line=said
+            ROOT / "Procfile", env=_environment(folder, wanted), cwd=ROOT, scale={"worker": WORKERS}, on_line=said
         )
         town = RunningTown(
             app, redis_server, postgres, supervisor, said, (f"http://127.0.0.1:{wanted['ussd']['port']}", wanted["public_url"]),

@@ -71,6 +71,7 @@ def until_struck(town: RunningTown, *blows: Strike) -> None:
 def test_redis_forgets_what_lies_in_the_queue(town: RunningTown) -> None:
     payer = town.ordered()
     with town.frozen("worker"):
+        town.give_idle_workers_something()
         town.pay(payer)
         eventually(lambda: town.queued() and town.daraja.wait_until_idle(), STORY_SECONDS_MAX, "the callback is queued")
         town.redis.flush()

@@ -15,7 +15,7 @@ from radius.server import RadiusServer
 
 GARBAGE_THRESHOLD = 50_000
 SWITCH_SECONDS = 0.0002
-"""How long a thread may keep another one waiting that could send off an answer, or the next statement to the database."""
+"""How long a thread may keep another one waiting that could send off an answer: the notes of logins are written beside them."""
 
 
 def main() -> int:

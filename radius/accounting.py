@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -44,9 +43,6 @@ OUT_OF_REACH = (OperationalError, InterfaceError, PoolTimeout)
 UNRECORDABLE = (SQLAlchemyError, Refusal, ValueError, OverflowError)
 """What one packet may be to blame for, unless the database is out of reach."""
 
-Understood = tuple[Question, bytes, AccountingEvent | None]
-"""A report, the answer to it, and what it says; None when that is of no use to us."""
-
 log = structlog.get_logger()
 
 
@@ -55,30 +51,21 @@ class Accounting:
 
     def __init__(self, app: App) -> None:
         self._app = app
-        self._books = threading.Lock()
-        """Held by the batch that is being recorded; the next one is read meanwhile and waits here."""
 
     def answer(self, batch: Sequence[Question]) -> Iterator[Answer]:
-        """The responses to a batch, all behind one commit; batches are recorded in the order of the calls.
+        """The responses to a batch, all behind one commit.
 
         A packet with which the batch cannot be recorded does not hold up the others: then each is recorded by itself.
         Raises `SQLAlchemyError` when the database cannot be reached, or at the end when some could not be recorded; those
         are not answered and will be said again.
         """
-        understood: list[Understood] = []
-        dropped: list[Answer] = []
+        understood: list[tuple[Question, bytes, AccountingEvent | None]] = []
         for question in batch:
             try:
                 understood.append(self._read(question))
             except Dropped as drop:
-                dropped.append(Answer(question, None, drop.why))
-        self._books.acquire()
-        return self._recorded(understood, dropped)
-
-    def _recorded(self, understood: Sequence[Understood], dropped: Sequence[Answer]) -> Iterator[Answer]:
-        """Record what was understood, and let the next batch do so."""
+                yield Answer(question, None, drop.why)
         try:
-            yield from dropped
             self._record([event for _, _, event in understood if event is not None])
         except OUT_OF_REACH:
             raise
@@ -88,12 +75,10 @@ class Accounting:
             log.warning("radius.batch_taken_apart", packets=len(understood), error=type(error).__name__)
             yield from self._one_by_one(understood)
             return
-        finally:
-            self._books.release()
         for question, raw, _ in understood:
             yield Answer(question, raw, "accounted")
 
-    def _one_by_one(self, understood: Sequence[Understood]) -> Iterator[Answer]:
+    def _one_by_one(self, understood: Sequence[tuple[Question, bytes, AccountingEvent | None]]) -> Iterator[Answer]:
         refused: Exception | None = None
         for question, raw, event in understood:
             try:
@@ -107,7 +92,7 @@ class Accounting:
         if refused is not None:
             raise refused
 
-    def _read(self, question: Question) -> Understood:
+    def _read(self, question: Question) -> tuple[Question, bytes, AccountingEvent | None]:
         packet, client = question.packet, question.client
         secret = client.secret.encode()
         check_accounting(packet, secret)

@@ -41,8 +41,5 @@ class Door(Protocol):
         What must be durable is committed before the answer is yielded. A question that is dropped (`Dropped`) is yielded
         with `raw` None and `kind` `Dropped.why`; it spoils no other. When the database is away the error is let through
         (`SQLAlchemyError`): whatever was not yielded by then stays unanswered, and is new when the router asks again.
-
-        It is called once at a time, in the order of arrival. On a port with several hands it may be called for the next batch
-        while the answers to this one are gone through: a door for which order matters keeps it.
         """
         ...

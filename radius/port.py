@@ -26,33 +26,29 @@ Datagram = tuple[bytes, Source]
 class Port:
     """A socket, what it is for, who answers its ordinary requests, and what it was asked lately."""
 
-    def __init__(
-        self, name: str, host: str, number: int, *, code: int, alive_code: int, door: Door, hands: int = 1
-    ) -> None:
-        """Bind it. `hands`: how many threads serve it. Raises OSError when the port is taken."""
-        self.name, self.code, self.alive_code, self.door, self.hands = name, code, alive_code, door, hands
+    def __init__(self, name: str, host: str, number: int, *, code: int, alive_code: int, door: Door) -> None:
+        """Bind it. Raises OSError when the port is taken."""
+        self.name, self.code, self.alive_code, self.door = name, code, alive_code, door
         self.duplicates = Duplicates()
         self.again: deque[Datagram] = deque()
         """What was in hand when a bug struck: each is tried once more, alone."""
         self.turn = threading.Lock()
-        """Held while a batch is in hand; with several hands, only until it is understood."""
+        """Held while a batch is in hand."""
         self._socket = _bound(host, number)
+        self._arrivals = select.poll()
+        self._arrivals.register(self._socket, select.POLLIN)
 
     @property
     def number(self) -> int:
         """Its UDP port."""
         return int(self._socket.getsockname()[1])
 
-    def wait(self, seconds: float) -> bool:
-        """Until something is there; False when nothing comes within `seconds`."""
-        arrivals = select.poll()  # one for each hand: the system's may not be waited on by two
-        arrivals.register(self._socket, select.POLLIN)
-        return bool(self.again or arrivals.poll(seconds * 1000))
-
-    def gather(self) -> list[Datagram]:
-        """Everything that has arrived, at most `BATCH_MAX`; empty when another hand has taken it."""
+    def gather(self, wait_seconds: float) -> list[Datagram]:
+        """Everything that has arrived, at most `BATCH_MAX`; empty when nothing comes within `wait_seconds`."""
         if self.again:
             return [self.again.popleft()]
+        if not self._arrivals.poll(wait_seconds * 1000):
+            return []
         receive, arrived = self._socket.recvfrom, list[Datagram]()
         try:
             while len(arrived) < BATCH_MAX:

@@ -3,9 +3,8 @@
 A loop drains its socket, takes the packets apart, leaves out what deserves no answer, and hands the rest to its door as
 one batch (`radius/batch.py`): `Authentication` for logins, `Accounting` for reports. `door.answer(batch)` gets a sequence
 of `Question(packet, client, source)` and yields an `Answer(question, raw, kind)` for each; an answer is sent the moment it
-is yielded, so a door yields after its commit, and first what is most urgent. Reports of one router are taken in the order
-in which they came: a Start behind the boot that ended everything before. While PostgreSQL works on one batch of them, a second
-thread reads the next; SQLite works in this very process, and there is nothing to wait for.
+is yielded, so a door yields after its commit, and first what is most urgent. One loop per port, so reports of one router
+are taken in the order in which they came: a Start behind the boot that ended everything before.
 """
 
 from __future__ import annotations
@@ -13,8 +12,7 @@ from __future__ import annotations
 import ipaddress
 import threading
 from collections import Counter
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 
 import structlog
 from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
@@ -45,7 +43,6 @@ from radius.port import Datagram, Port
 from radius.reports import Reports
 
 STOP_LOOK_SECONDS = 0.2
-REPORT_HANDS = {"postgresql": 2, "sqlite": 1}
 
 log = structlog.get_logger()
 
@@ -64,7 +61,6 @@ class RadiusServer:
         self._notebook = Notebook(app, self._clients)
         self._logins = logins or Authentication(app, self._clients, self._notebook)
         self._accounting = Accounting(app)
-        self._report_hands = REPORT_HANDS[app.engine.dialect.name]
         self._reports = Reports()
         self._stopping = threading.Event()
         self._lock = threading.Lock()
@@ -79,19 +75,18 @@ class RadiusServer:
             ACCESS_REQUEST, ACCESS_ACCEPT, ACCOUNTING_REQUEST, ACCOUNTING_RESPONSE,
         )  # fmt: skip
         try:
-            for name, number, code, alive, door, hands in (
-                ("auth", self.auth_port, login, login_alive, self._logins, 1),
-                ("acct", self.acct_port, report, report_alive, self._accounting, self._report_hands),
+            for name, number, code, alive, door in (
+                ("auth", self.auth_port, login, login_alive, self._logins),
+                ("acct", self.acct_port, report, report_alive, self._accounting),
             ):
-                self._ports.append(Port(name, self._host, number, code=code, alive_code=alive, door=door, hands=hands))
+                self._ports.append(Port(name, self._host, number, code=code, alive_code=alive, door=door))
         except OSError:
             self._close()
             raise
         self.auth_port, self.acct_port = (port.number for port in self._ports)
         self._notebook.start()
         for port in self._ports:
-            for _ in range(port.hands):
-                self._employ(port)
+            self._employ(port)
         log.info("radius.started", host=self._host, auth_port=self.auth_port, acct_port=self.acct_port)
 
     def stop(self) -> None:
@@ -131,14 +126,11 @@ class RadiusServer:
         """One thread's life. Dying of a bug is seen in the log, and another one takes its place."""
         try:
             while not self._stopping.is_set():
-                if not port.wait(STOP_LOOK_SECONDS):
-                    continue
-                with ExitStack() as turn:
-                    turn.enter_context(port.turn)
-                    arrived = port.gather()
-                    if arrived:
+                arrived = port.gather(STOP_LOOK_SECONDS)
+                if arrived:
+                    with port.turn:
                         self._count("received", len(arrived))
-                        self._handle(port, arrived, turn.close)
+                        self._handle(port, arrived)
         finally:
             if not self._stopping.is_set():
                 with self._lock:
@@ -146,17 +138,14 @@ class RadiusServer:
                 self._count("bug")
                 self._employ(port)
 
-    def _handle(self, port: Port, arrived: list[Datagram], let_go: Callable[[], None]) -> None:
-        """Everything that was in the socket. When a bug strikes, the rest of a batch is tried again one by one.
-
-        `let_go`: now another hand may take what has come meanwhile.
-        """
+    def _handle(self, port: Port, arrived: list[Datagram]) -> None:
+        """Everything that was in the socket. When a bug strikes, the rest of a batch is tried again one by one."""
         open_: dict[object, Question] = {}
         bug = True
         try:
             self._read(port, arrived, open_)
             if open_:
-                self._answer(port, open_, let_go)
+                self._answer(port, open_)
             bug = False
         except (OperationalError, InterfaceError, PoolTimeout) as error:
             bug = False
@@ -197,13 +186,10 @@ class RadiusServer:
             except Dropped as drop:
                 self._drop(drop.why, source)
 
-    def _answer(self, port: Port, open_: dict[object, Question], let_go: Callable[[], None]) -> None:
+    def _answer(self, port: Port, open_: dict[object, Question]) -> None:
         kinds: Counter[str] = Counter()
         try:
-            answers = port.door.answer(list(open_.values()))
-            if port.hands > 1:
-                let_go()
-            for question, raw, kind in answers:
+            for question, raw, kind in port.door.answer(list(open_.values())):
                 key = (question.source, question.packet.raw[:HEADER_BYTES])
                 if raw is None:
                     port.duplicates.forget(key)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +10,6 @@ from typing import Any
 import pytest
 from pyrad import packet as wire
 from sqlalchemy import event, text
-from sqlalchemy.exc import SQLAlchemyError
 
 from radius.accounting import Accounting
 from radius.batch import Answer, Question
@@ -104,36 +102,6 @@ def test_a_hundred_reports_cost_as_few_statements_as_two(house: House) -> None:
     assert max(costs) <= 20
     assert house.used_bytes(subscription) == 1020
     assert len(house.sessions()) == 102
-
-
-def begun(house: House, accounting: Accounting, raws: list[bytes]) -> Iterator[Answer]:
-    """The batch is read; it is recorded when the answers are gone through."""
-    client = next(client for address, client in house.server._clients.current().items() if address == "127.0.0.1")
-    return accounting.answer([Question(decode(raw), client, ("127.0.0.1", 1000)) for raw in raws])
-
-
-def test_batches_are_recorded_in_the_order_in_which_they_were_read(house: House) -> None:
-    """A second hand may have read the next batch long before the first one is recorded."""
-    accounting = Accounting(house.app)
-    first = begun(house, accounting, [report(7, "Start")])
-    told: list[Answer] = []
-    second = threading.Thread(target=lambda: told.extend(begun(house, accounting, [report(7, "Stop", total=5)])))
-    second.start()
-    second.join(0.3)
-    assert second.is_alive()
-    assert house.sessions() == []
-    assert [answer.kind for answer in first] == ["accounted"]
-    second.join(10)
-    assert [answer.kind for answer in told] == ["accounted"]
-    assert house.session().acctoutputoctets == 5
-
-
-def test_a_batch_that_cannot_be_recorded_lets_the_next_one_pass(house: House) -> None:
-    accounting = Accounting(house.app)
-    refused = begun(house, accounting, [report(8, "Start")])
-    with house.without_database(), pytest.raises(SQLAlchemyError):
-        list(refused)
-    assert [answer.kind for answer in begun(house, accounting, [report(9, "Start")])] == ["accounted"]
 
 
 def test_a_session_that_somebody_ends_between_looking_and_writing_is_looked_at_again(house: House) -> None:

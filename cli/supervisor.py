@@ -6,6 +6,7 @@ own, so that nothing it started outlives it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
@@ -204,7 +205,8 @@ class _Child:
         if self._pid_file is not None:
             self._pid_file.parent.mkdir(parents=True, exist_ok=True)
             self._pid_file.write_text(f"{process.pid}\n", encoding="ascii")
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with contextlib.suppress(ChildProcessError):  # somebody else in this process has heard of its end already
+            os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             _kill_group(process.pid)  # not reaped yet, so the number still means this group
             process.wait()

@@ -189,10 +189,10 @@ def test_a_wrong_key_is_said_kindly(box: Box, router: VirtualRouter) -> None:
     add(box, router)
     key = box.folder / "own.key"
     key.write_bytes(Fernet.generate_key())
-    assert "is not the key this database was sealed with" in box.fails("router", "show", "market")
+    assert "does not open what this database keeps sealed" in box.fails("router", "show", "market")
     assert "no key opens" in box.fails("key", "check")
     key.write_text("this is no key")
-    assert "no key as `duka init` makes them" in box.fails("router", "show", "market")
+    assert "no key as `duka init` makes it" in box.fails("router", "show", "market")
 
 
 def test_a_value_that_no_key_opens_stops_the_exchange_and_nothing_is_changed(box: Box, router: VirtualRouter) -> None:

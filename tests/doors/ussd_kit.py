@@ -164,6 +164,7 @@ class Stand:
                 username="duka",
                 password="router-pass",
                 nas_address=f"10.9.0.{number}",
+                api_port=8700 + number,
             ).id
 
     def knock(self, router_id: int, *macs: str) -> None:

@@ -6,6 +6,7 @@ SQLite (WAL, immediate transactions) and PostgreSQL 15+ (psycopg 3) are equals; 
 from __future__ import annotations
 
 import json
+import sqlite3
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -42,6 +43,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
 SQLITE_BUSY_SECONDS = 10
+SQLITE_COME_AGAIN_SECONDS = 0.01
 POSTGRES_CONNECT_SECONDS = 5
 POOL_SIZE = 5
 POOL_OVERFLOW_MAX = 5
@@ -268,14 +270,26 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves
     cursor = connection.cursor()
-    for pragma in (
-        "journal_mode=WAL",
-        "synchronous=FULL",
-        "foreign_keys=ON",
-        f"busy_timeout={SQLITE_BUSY_SECONDS * 1000}",
-    ):
-        cursor.execute(f"PRAGMA {pragma}")
+    cursor.execute(f"PRAGMA busy_timeout={SQLITE_BUSY_SECONDS * 1000}")
+    _keep_a_log(cursor)
+    cursor.execute("PRAGMA synchronous=FULL")
+    cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
+
+
+def _keep_a_log(cursor: Any) -> None:
+    """Switch to the write-ahead log. Of several who open a fresh file at the same moment SQLite turns all but one away at
+    once, whatever `busy_timeout` says (neither may wait for the other's lock to become its own); so they come again."""
+    until = time.monotonic() + SQLITE_BUSY_SECONDS
+    while True:
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > until:
+                raise
+            time.sleep(SQLITE_COME_AGAIN_SECONDS)
+        else:
+            return
 
 
 def _begin_immediate(connection: Any) -> None:

@@ -26,8 +26,11 @@ from sim.routeros.words import PeerGone, SentenceReader, encode_sentence
 RADIUS_SECRET = "market-radius-secret"
 MAC_PASSWORD = "only-this-router-knows"
 PASSWORD = "api pässword"
-PATIENCE = Patience(turn_seconds=0.5, connect_seconds=1.0, command_seconds=1.0, call_seconds=2.5)
-CALL_SECONDS_MAX = PATIENCE.turn_seconds + PATIENCE.call_seconds + 0.7
+PATIENCE = Patience(turn_seconds=0.5, connect_seconds=2.0, command_seconds=2.0, call_seconds=4.0)
+"""Of tests where a router keeps silent: short, so that they end."""
+CALM = Patience(turn_seconds=10, connect_seconds=20, command_seconds=20, call_seconds=60)
+"""Of tests where nobody keeps silent: a busy machine is no broken router."""
+CALL_SECONDS_MAX = PATIENCE.turn_seconds + PATIENCE.call_seconds + 5
 LOCAL = RouterAddress(
     router_id=1,
     name="Market",

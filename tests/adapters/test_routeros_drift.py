@@ -15,7 +15,7 @@ from core.errors import GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
 from tests.adapters.planner_side import box_blueprint, brought
-from tests.adapters.router_side import LOCAL, PASSWORD, PATIENCE
+from tests.adapters.router_side import CALM, LOCAL, PASSWORD
 from tests.adapters.test_routeros_plan import state
 
 
@@ -47,7 +47,7 @@ def blueprint(place: RouterAddress) -> Blueprint:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(CALM, pause=router.advance)
     yield hotspot
     hotspot.close()
 

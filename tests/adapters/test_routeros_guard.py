@@ -15,7 +15,7 @@ from core.planning import MISSING, OURS, YOURS, GardenEntry
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
 from tests.adapters.planner_side import GARDEN, box_blueprint, brought
-from tests.adapters.router_side import LOCAL, PASSWORD, PATIENCE, bounded, scripted
+from tests.adapters.router_side import CALM, LOCAL, PASSWORD, PATIENCE, bounded, scripted
 from tests.adapters.test_routeros_plan import state
 
 
@@ -47,7 +47,7 @@ def blueprint(place: RouterAddress) -> Blueprint:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(CALM, pause=router.advance)
     yield hotspot
     hotspot.close()
 
@@ -72,7 +72,7 @@ def test_a_step_that_locks_us_out_is_taken_back_by_the_router_itself(
     assert router.rows("/system/scheduler") == [], "and it does so once"
     router.on_command.remove(lock_out)
     router.faults.reachable()
-    fresh = MikrotikHotspot(PATIENCE, pause=router.advance)
+    fresh = MikrotikHotspot(CALM, pause=router.advance)
     brought(fresh, place, blueprint)
     assert fresh.planner.plan(place, blueprint).in_step
     fresh.close()
@@ -87,12 +87,12 @@ def test_a_firewall_that_shuts_us_out_opens_again_by_itself(
     mistaken = replace(blueprint, api=replace(blueprint.api, allowed=("192.0.2.200",)))
     result = hotspot.planner.apply(place, mistaken)
     assert "takes back the risky steps by itself" in result.stopped
-    stranger = MikrotikHotspot(PATIENCE, pause=router.advance)
+    stranger = MikrotikHotspot(CALM, pause=router.advance)
     with pytest.raises(GatewayDown):
         stranger.planner.plan(place, blueprint)
     stranger.close()
     router.advance(GUARD_SECONDS + 1)
-    fresh = MikrotikHotspot(PATIENCE, pause=router.advance)
+    fresh = MikrotikHotspot(CALM, pause=router.advance)
     brought(fresh, place, blueprint)
     assert fresh.planner.plan(place, blueprint).in_step
     assert router.rows("/system/scheduler") == []

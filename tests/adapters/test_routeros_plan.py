@@ -13,7 +13,8 @@ from core.errors import GatewayDown
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
 from tests.adapters.planner_side import box_blueprint, brought
-from tests.adapters.router_side import LOCAL, MAC_PASSWORD, PASSWORD, PATIENCE, RADIUS_SECRET
+from tests.adapters.router_side import CALM, LOCAL, MAC_PASSWORD, PASSWORD, RADIUS_SECRET
+from tests.services import eventually
 
 BOXES = [
     ("7.21.5", "hAP ac^2"),
@@ -57,7 +58,7 @@ def blueprint(place: RouterAddress) -> Blueprint:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(CALM, pause=router.advance)
     yield hotspot
     hotspot.close()
 
@@ -99,7 +100,7 @@ def test_a_router_in_step_is_read_once_and_written_never(
     hotspot.close()
     router.api_commands.clear()
     assert hotspot.planner.plan(place, blueprint).in_step
-    assert router.api_sessions == 1, "one connection"
+    eventually(lambda: router.api_sessions == 1, what="one connection")
     paths = [path for path, _ in router.api_commands]
     assert all(path.endswith("/print") for path in paths)
     assert len(paths) == len(set(paths)), "every menu at most once"
@@ -130,7 +131,7 @@ def test_cut_at_any_write_and_resumed_it_ends_the_same(
         router.reset(no_defaults=True)
         router.run("/user/add", name="boss", password=PASSWORD, group="full")
         router.faults.cut_at_write(number, carried_out=carried_out)
-        cut = MikrotikHotspot(PATIENCE, pause=router.advance)
+        cut = MikrotikHotspot(CALM, pause=router.advance)
         try:
             stopped = cut.planner.apply(place, blueprint).stopped
         except GatewayDown as error:
@@ -140,7 +141,7 @@ def test_cut_at_any_write_and_resumed_it_ends_the_same(
         if not stopped:
             assert number > WRITES_MIN
             return
-        fresh = MikrotikHotspot(PATIENCE, pause=router.advance)
+        fresh = MikrotikHotspot(CALM, pause=router.advance)
         brought(fresh, place, blueprint)
         fresh.close()
         assert state(router) == wanted, f"cut at write {number}"

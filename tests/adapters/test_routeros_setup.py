@@ -15,10 +15,10 @@ from sim.routeros.clock import ManualClock
 from sim.routeros.router import VirtualRouter
 from tests.adapters.planner_side import brought, service_blueprint
 from tests.adapters.router_side import (
+    CALM,
     LOCAL,
     MAC_PASSWORD,
     PASSWORD,
-    PATIENCE,
     RADIUS_SECRET,
     RadiusDesk,
 )
@@ -50,7 +50,7 @@ def place(router: VirtualRouter) -> RouterAddress:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(CALM, pause=router.advance)
     yield hotspot
     hotspot.close()
 

@@ -12,7 +12,7 @@ from core.errors import GatewayRefused
 from core.ports import RouterAddress
 from sim.routeros import ManualClock, VirtualRouter
 from tests.adapters.planner_side import brought, service_blueprint
-from tests.adapters.router_side import LOCAL, MAC_PASSWORD, PASSWORD, PATIENCE, RadiusDesk
+from tests.adapters.router_side import CALM, LOCAL, MAC_PASSWORD, PASSWORD, RadiusDesk
 
 SetUp = Callable[..., list[str]]
 
@@ -40,7 +40,7 @@ def place(router: VirtualRouter) -> RouterAddress:
 
 @pytest.fixture
 def hotspot(router: VirtualRouter) -> Iterator[MikrotikHotspot]:
-    hotspot = MikrotikHotspot(PATIENCE, pause=router.advance)
+    hotspot = MikrotikHotspot(CALM, pause=router.advance)
     yield hotspot
     hotspot.close()
 

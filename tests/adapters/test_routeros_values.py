@@ -9,7 +9,7 @@ import pytest
 
 from core.adapters.routeros import MikrotikHotspot
 from core.adapters.routeros.values import duration_ms, flag, harmless, mac_address, number, seconds, words
-from tests.adapters.router_side import DONE, LOCAL, PATIENCE, row, scripted
+from tests.adapters.router_side import CALM, DONE, LOCAL, row, scripted
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
     ],
 )
 def test_a_routers_date_in_all_its_spellings(clock: dict[str, str], skew_seconds: int | None) -> None:
-    hotspot = MikrotikHotspot(PATIENCE)
+    hotspot = MikrotikHotspot(CALM)
     with scripted([DONE, row(**clock) + DONE, DONE]) as router:
         health = hotspot.probe(replace(LOCAL, api_port=router.port), NOON)
         assert [words[0] for words in router.heard[1:3]] == ["/system/resource/print", "/system/clock/print"]
@@ -109,7 +109,7 @@ def test_a_routers_date_in_all_its_spellings(clock: dict[str, str], skew_seconds
 
 
 def test_a_router_that_tells_nothing_is_still_a_report() -> None:
-    hotspot = MikrotikHotspot(PATIENCE)
+    hotspot = MikrotikHotspot(CALM)
     with scripted([DONE]) as router:
         health = hotspot.probe(replace(LOCAL, api_port=router.port), NOON)
     hotspot.close()

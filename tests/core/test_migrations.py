@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -189,6 +190,20 @@ def test_rebuilding_a_table_does_not_take_its_children_with_it(tmp_path: Path, s
         session.add(Device(tenant_id=1, customer_id=99, mac="02:00:00:00:00:03", added_at=NOW))
         with pytest.raises(IntegrityError):
             session.commit()
+    engine.dispose()
+
+
+def test_a_fresh_file_that_somebody_else_is_opening_too_is_waited_for(tmp_path: Path) -> None:
+    """SQLite's own waiting does not cover this moment: whoever comes second was told "database is locked" at once."""
+    other = sqlite3.connect(tmp_path / "fresh.db", isolation_level=None, check_same_thread=False)
+    other.execute("BEGIN IMMEDIATE")
+    soon = threading.Timer(0.2, other.commit)
+    soon.start()
+    engine = make_engine(f"sqlite:///{tmp_path / 'fresh.db'}")
+    with engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar_one() == "wal"
+    soon.join()
+    other.close()
     engine.dispose()
 
 

@@ -125,7 +125,7 @@ def router(port: Port) -> RouterAddress:
 
 @pytest.fixture
 def coa() -> RadiusCoA:
-    return RadiusCoA(attempts=3, timeout_seconds=0.15)
+    return RadiusCoA(attempts=3, timeout_seconds=0.5)
 
 
 def test_ending_a_session_names_it_three_ways_and_is_signed(coa: RadiusCoA, port: Port, router: RouterAddress) -> None:
@@ -181,7 +181,7 @@ def test_silence_is_three_attempts_and_then_a_reason_to_come_back(
     began = time.monotonic()
     with pytest.raises(GatewayDown, match="does not answer"):
         coa.disconnect(router, SESSION)
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 15
     assert len(port.heard) == 3
     assert len({request.raw for request in port.heard}) == 1, "a repeat is the same packet, so that it is done once"
 

@@ -75,7 +75,7 @@ def test_too_much_is_cut_off_long_before_patience_ends(reply: Iterable[bytes]) -
         began = time.monotonic()
         with pytest.raises(Unreachable):
             hotspot.online(replace(LOCAL, api_port=mad.port))
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 30
 
 
 def test_a_device_with_a_broken_name_does_not_take_the_router_down(hotspot: MikrotikHotspot) -> None:

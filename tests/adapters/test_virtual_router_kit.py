@@ -26,7 +26,7 @@ SECRET = b"shared between router and server"
 MAC_PASSWORD = "only the router knows"
 PHONE = "AA:BB:CC:00:00:01"
 LAPTOP = "AA:BB:CC:00:00:02"
-WAIT_SECONDS_MAX = 5.0
+WAIT_SECONDS_MAX = 30.0
 
 
 def eventually(holds: Callable[[], Any], what: str) -> Any:

@@ -173,7 +173,7 @@ def test_a_running_clock_outlives_a_database_that_is_not_ready_and_resigns_when_
         create_tables(bare_database_url)
         assert swept.wait(10)
         stop.set()
-        thread.join(5)
+        thread.join(30)
     assert not thread.is_alive()
     assert [line["event"] for line in lines] == ["clock.started", "clock.held_up", "clock.resumed", "clock.stopped"]
     with app.work(None) as uow:

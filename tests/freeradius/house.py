@@ -154,7 +154,7 @@ def ask(
     kind: str = "auth",
     secret: str = SECRET,
     source: str = "",
-    seconds: float = 1.0,
+    seconds: float = 5.0,
 ) -> str:
     """What FreeRADIUS's own client got: `Access-Accept`, `Access-Reject`, `Accounting-Response`, or nothing for silence."""
     port = server.acct_port if kind == "acct" else server.auth_port

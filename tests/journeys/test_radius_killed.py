@@ -42,8 +42,6 @@ KNOWN_SECONDS_MAX = 2.0 * services.BUSY
 BOOKS_SECONDS_MAX = 45.0
 NEWCOMER = Router("newcomer", "127.0.0.77", "newcomer's secret")
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @dataclass
 class Evening:

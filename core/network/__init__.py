@@ -42,7 +42,7 @@ from core.network.layout import Layout
 from core.network.models import Backup, Outage, Router, Sighting, Tunnel, TunnelServer
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.outages import settle_outage, unsettled
-from core.network.places import Place, place_called, router_with_key
+from core.network.places import Place, nobody_is_on, place_called, router_with_key
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
 from core.network.records import Change, change_router, pin_certificate
 from core.network.reports import Waiting, oldest_report, put_reports_away, take_reports
@@ -169,6 +169,7 @@ __all__ = [
     "must_have_tunnel",
     "nas_clients",
     "nightly",
+    "nobody_is_on",
     "oldest_report",
     "online_devices",
     "open_sessions",

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
+OPTION_OCTETS_MAX = 255
+
 
 class Scope(Enum):
     """How much of a router is ours to arrange."""
@@ -193,5 +195,9 @@ class Blueprint:
 
     @property
     def captive_url(self) -> str:
-        """What phones ask whether they are held back (RFC 8908); DHCP option 114."""
-        return f"{self.portal_url}/capport/{self.site}"
+        """What phones ask whether they are held back (RFC 8908), announced by DHCP option 114; empty where that may not be.
+
+        Only an HTTPS address may be announced, and an option holds 255 octets.
+        """
+        url = f"{self.portal_url}/capport/{self.site}?r={self.public_key}"
+        return url if self.site and url.startswith("https://") and len(url.encode()) <= OPTION_OCTETS_MAX else ""

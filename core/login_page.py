@@ -100,7 +100,7 @@ class _Pages:
         """What a phone that knows RFC 8908 is told, when it asks the router."""
         return (
             '{\n"captive": $(if logged-in == "yes")false$(else)true$(endif),\n'
-            f'"user-portal-url": {json.dumps(self._portal)},\n'
+            f'"user-portal-url": {json.dumps(self._portal)},\n"venue-info-url": {json.dumps(self._portal)},\n'
             '$(if session-time-left-secs != 0)"seconds-remaining": $(session-time-left-secs),$(endif)\n'
             '$(if remain-bytes-total)"bytes-remaining": $(remain-bytes-total),$(endif)\n'
             '"can-extend-session": true\n}\n'

@@ -110,6 +110,14 @@ class Settle(Task):
 
 
 @dataclass(frozen=True, slots=True)
+class LendGrace(Task):
+    """Write into RADIUS that a device may be on for the minutes it was lent to pay in, or that they are over."""
+
+    queue: ClassVar[str] = "network"
+    grace_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Probe(Task):
     """Look whether a router answers; note it as up or down."""
 
@@ -176,6 +184,7 @@ TASKS: dict[str, type[Task]] = {
         LogIn,
         LogOut,
         Settle,
+        LendGrace,
         Probe,
         BackUp,
         CheckRouter,

@@ -9,8 +9,8 @@ from core import network
 from core.errors import GatewayDown, GatewayRefused
 from core.findings import RouterHealth
 from core.network import AccessPlan, LoginPlan, SessionPlan
-from core.ports import ActiveRow, RouterAddress, RunningSession, World
-from core.tasks import BackUp, LogIn, LogOut, Probe, Settle, SyncAccess
+from core.ports import Access, ActiveRow, RouterAddress, RunningSession, World
+from core.tasks import BackUp, LendGrace, LogIn, LogOut, Probe, Settle, SyncAccess
 from core.uow import UnitOfWork
 from jobs import steering
 from jobs.job import Decision, Job, Verdict
@@ -138,6 +138,22 @@ class Bring(Job[Settle, SessionPlan, dict[str, str]]):
         return super().down(uow, task, plan, error)
 
 
+class Lend(Job[LendGrace, Access, None]):
+    """The rows of a device that nobody holds, with their end in them. It gets in by itself within half a minute."""
+
+    task = LendGrace
+    repeatable = True
+
+    def read(self, uow: UnitOfWork, task: LendGrace) -> Access | None:
+        return network.grace_access(uow, task.grace_id)
+
+    def act(self, world: World, plan: Access) -> None:
+        world.access.apply([plan])
+
+    def record(self, uow: UnitOfWork, task: LendGrace, plan: Access, result: None) -> None:
+        network.grace_written(uow, task.grace_id, plan)
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """A router to look at."""
@@ -194,4 +210,4 @@ class KeepBackup(Job[BackUp, RouterAddress, str]):
         return Verdict.DONE
 
 
-ALL = (Sync(), LetIn(), PutOut(), Bring(), LookAfter(), KeepBackup())
+ALL = (Sync(), LetIn(), PutOut(), Bring(), Lend(), LookAfter(), KeepBackup())

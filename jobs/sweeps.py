@@ -57,13 +57,13 @@ def drift(app: App) -> int:
 
 
 def prune(app: App) -> int:
-    """Forget what nobody needs: kept promises, ended conversations, old sightings. Money and messages are never pruned."""
+    """Forget what nobody needs: kept promises, ended conversations, old sightings, minutes lent long ago. Money and messages are never pruned."""
     with app.work(None) as uow:
         found = outbox.prune(uow.session, uow.now - KEPT_PROMISES)
     with app.work(None) as uow:
         found += dialogs.prune(uow)
     with app.work(None) as uow:
-        return found + network.forget_sightings(uow, uow.now - SIGHTINGS)
+        return found + network.forget_sightings(uow, uow.now - SIGHTINGS) + network.forget_graces(uow, uow.now - MONTH)
 
 
 def months(app: App) -> int:

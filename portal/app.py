@@ -9,7 +9,7 @@ from flask import Flask, request
 
 from core import logs
 from core.app import App, open_app
-from portal import health, hooks, hotspot, install, pages
+from portal import capport, grace, health, hooks, hotspot, install, pages
 
 BODY_BYTES_MAX = 64 * 1024
 log = structlog.get_logger()
@@ -29,7 +29,9 @@ def create_app(app: App) -> Flask:
     web.register_blueprint(hooks.blueprint(app))
     web.register_blueprint(health.blueprint(app))
     web.register_blueprint(pages.blueprint(app))
+    web.register_blueprint(grace.blueprint(app))
     web.register_blueprint(hotspot.blueprint(app))
+    web.register_blueprint(capport.blueprint(app))
     web.register_blueprint(install.blueprint(app))
     return web
 

@@ -15,11 +15,12 @@ from core.app import App
 from core.catalog import MAC, Package
 from core.texts import catalogue, duration, volume
 from core.uow import UnitOfWork
+from portal.grace import SAID
 
 TEXTS = catalogue(Path(__file__).parent / "texts")
 BUY = {"en": "BUY", "sw": "NUNUA"}
 """The keyword of an SMS that buys; the ussd door understands it in all languages."""
-POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
 _MAC = re.compile(r"(?:[0-9A-F]{2}:){5}[0-9A-F]{2}", re.ASCII)
 
 
@@ -62,7 +63,7 @@ def _page(uow: UnitOfWork, place: str) -> Response:
         "arrival.html", say=say, language=language, shop=tenant.name, place=place if place != tenant.name else "",
         offers=[_offer(language, each) for each in catalog.on_sale(uow) if each.service == MAC],
         dial=(account and account.service_code) or "", number=(account and account.short_code) or "",
-        keyword=BUY[language], short=_short(request.args.get("mac", "")), help_line=settings.help_line,
+        grace=_grace(settings, language), keyword=BUY[language], short=_short(request.args.get("mac", "")), help_line=settings.help_line,
         others=[
             {"code": code, "name": TEXTS.say(code, "language_name"), "query": urlencode(_kept() | {"l": code})}
             for code in TEXTS.languages
@@ -83,6 +84,21 @@ def _offer(language: str, what: Package) -> Offer:
         data = TEXTS.say(language, "data", data=volume(what.quota_bytes))
     devices = TEXTS.say(language, "devices" if what.device_limit > 1 else "device", count=what.device_limit)
     return Offer(what.code, what.name, str(what.price), f"{duration(what.duration_seconds)}, {data}, {devices}")
+
+
+def _grace(settings: tenants.TenantSettings, language: str) -> dict[str, str]:
+    """What came of asking for minutes to pay in, else the offer of them to a device that names itself; empty: neither."""
+    said, mac = request.args.get("g", ""), request.args.get("mac", "")
+    minutes = settings.grace_minutes
+    if minutes is None or not network.grace_is_offered(settings):
+        return {}
+    if said in SAID:
+        return {"said": TEXTS.say(language, said, minutes=minutes)}
+    return (
+        {"minutes": str(minutes), "mac": mac, "r": request.args.get("r", ""), "l": language}
+        if _MAC.fullmatch(mac)
+        else {}
+    )
 
 
 def _short(mac: str) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from cli import console
-from cli.commands import router_backup, router_plan, router_record
+from cli.commands import router_backup, router_grace, router_plan, router_record
 from cli.commands.customer import at
 from cli.console import plain
 from cli.failures import Failed
@@ -28,6 +28,7 @@ app = typer.Typer(no_args_is_help=True, help="The MikroTik routers: add, show, t
 router_plan.add_to(app)
 router_record.add_to(app)
 router_backup.add_to(app)
+router_grace.add_to(app)
 Name = Annotated[str, typer.Argument(help="How we call it.")]
 RadiusAddress = Annotated[
     str | None, typer.Option("--radius-address", help="Where the router finds our RADIUS; radius.host by default.")

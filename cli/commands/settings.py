@@ -131,6 +131,13 @@ def general(
     credit_after: Annotated[
         int | None, typer.Option(help="Give time back when a router was away for so many minutes; 0: never.")
     ] = None,
+    grace_minutes: Annotated[
+        int | None, typer.Option(help="Lend a device so many slow minutes to pay by card in, once a day; 0: never.")
+    ] = None,
+    grace_kbps: Annotated[int | None, typer.Option(help="How fast those are, in kbit/s.")] = None,
+    grace_page: Annotated[
+        bool | None, typer.Option("--grace-page/--no-grace-page", help="Phones may take them on the arrival page.")
+    ] = None,
     backups_kept: Annotated[int | None, typer.Option(help="So many exports are kept of each router.")] = None,
     tenant: TenantOption = None,
 ) -> None:
@@ -138,10 +145,10 @@ def general(
     lists = {"garden_extra": garden, "dns_servers": dns, "ntp_servers": ntp}
     given: dict[str, object] = {"help_line": help_line, "interim_seconds": interim_seconds, "redirects": redirects}
     given |= {name: None if text is None else _listed(text) for name, text in lists.items()}
-    given["backups_kept"] = backups_kept
+    given |= {"backups_kept": backups_kept, "grace_kbps": grace_kbps, "grace_page": grace_page}
     changed = {name: value for name, value in given.items() if value is not None}
-    if credit_after is not None:
-        changed["credit_after_minutes"] = credit_after or None
+    off_at_none = {"credit_after_minutes": credit_after, "grace_minutes": grace_minutes}
+    changed |= {name: value or None for name, value in off_at_none.items() if value is not None}
     with shop(tenant) as here:
         change(here, **changed)
     console.good(f"saved: {', '.join(changed) or 'nothing was given'}")

@@ -11,8 +11,10 @@ from sqlalchemy import select
 from core import catalog, customers, network, subscriptions, tenants
 from core.customers import BadLogin, BadMac, Customer, Device, Login
 from core.diagnosis.case import DEVICE, LOGIN, PHONE, Case, Name, Order, Place, Term
+from core.network import grace
 from core.network.accounting import open_sessions_of
-from core.network.desired import Isp, desired
+from core.network.desired import desired, with_grace
+from core.network.isp import isp_of
 from core.network.models import Router, Sighting
 from core.payments.models import Payment
 from core.phone import BadPhone, Msisdn
@@ -96,13 +98,13 @@ def _name(uow: UnitOfWork, who: Customer, held: Device | Login) -> Name:
 
 def _wish(uow: UnitOfWork, who: Customer, held: Device | Login) -> Access:
     """What it may do now, computed as for the rows."""
-    tenant, settings = tenants.current(uow), tenants.settings_of(uow)
     everything: list[Device | Login] = [*customers.devices(uow, who.id), *customers.logins(uow, who.id)]
     of_service = (held.service, subscriptions.running(uow, who.id, held.service))
     running = {of_service[0]: of_service[1]} if of_service[1] is not None else {}
-    isp = Isp(tenant.id, tenant.realm, tenant.timezone, settings.interim_seconds, settings.redirects)
+    isp = isp_of(uow)
     wishes = desired(everything, running, {}, isp, language=who.language, now=uow.now)
-    return next(wish for wish, each in zip(wishes, everything, strict=True) if each.user == held.user)
+    wish = next(wish for wish, each in zip(wishes, everything, strict=True) if each.user == held.user)
+    return with_grace(wish, grace.running(uow, [held.user]).get(held.user), isp, language=who.language)
 
 
 def _rows_fit(uow: UnitOfWork, access: Access) -> bool:

@@ -27,6 +27,20 @@ from core.network.blueprints import (
 from core.network.desired import AccessPlan, desired
 from core.network.drift import drifted, forget_sightings, heal
 from core.network.entitlements import entitlement, entitlements, nas_clients, remember_message_authenticator
+from core.network.grace import (
+    PAGE,
+    STAFF,
+    GraceCrowded,
+    GraceNotHere,
+    GraceNotNeeded,
+    GraceOff,
+    GraceUsed,
+    forget_graces,
+    grace_access,
+    grace_is_offered,
+    grace_written,
+    lend_grace,
+)
 from core.network.health import (
     due_for_a_look,
     look_soon,
@@ -39,10 +53,10 @@ from core.network.health import (
 from core.network.inquiries import Answer, answers_to, users_of
 from core.network.install import BadLifetime, Box, Invitation, came_home, claim, invitation, invite
 from core.network.layout import Layout
-from core.network.models import Backup, Outage, Router, Sighting, Tunnel, TunnelServer
+from core.network.models import Backup, GraceSession, Outage, Router, Sighting, Tunnel, TunnelServer
 from core.network.months import FORGET_BATCH, forget_sessions, prepare_months
 from core.network.outages import settle_outage, unsettled
-from core.network.places import Place, place_called, router_with_key
+from core.network.places import Place, nobody_is_on, place_called, router_with_key
 from core.network.policy import Entitlement, NasClient, OpenSession, RadiusUser
 from core.network.records import Change, change_router, pin_certificate
 from core.network.reports import Waiting, oldest_report, put_reports_away, take_reports
@@ -87,6 +101,8 @@ __all__ = [
     "KINDS",
     "LIVE",
     "NOTHING_NEW",
+    "PAGE",
+    "STAFF",
     "STALE_BATCH",
     "AccessPlan",
     "AccountingEvent",
@@ -96,6 +112,12 @@ __all__ = [
     "Box",
     "Change",
     "Entitlement",
+    "GraceCrowded",
+    "GraceNotHere",
+    "GraceNotNeeded",
+    "GraceOff",
+    "GraceSession",
+    "GraceUsed",
     "Invitation",
     "Knock",
     "Layout",
@@ -152,14 +174,19 @@ __all__ = [
     "entitlement",
     "entitlements",
     "find_router",
+    "forget_graces",
     "forget_sessions",
     "forget_sightings",
     "give_tunnel",
+    "grace_access",
+    "grace_is_offered",
+    "grace_written",
     "heal",
     "invitation",
     "invite",
     "keep_backup",
     "knocked",
+    "lend_grace",
     "let_in",
     "log_logins",
     "login_plan",
@@ -169,6 +196,7 @@ __all__ = [
     "must_have_tunnel",
     "nas_clients",
     "nightly",
+    "nobody_is_on",
     "oldest_report",
     "online_devices",
     "open_sessions",

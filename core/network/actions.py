@@ -20,7 +20,7 @@ from sqlalchemy import (
 from core import outbox, tenants
 from core.customers import Device, Login
 from core.errors import Refusal
-from core.network.models import Backup, Outage, Router, RouterInstall, Sighting, Tunnel
+from core.network.models import Backup, GraceSession, Outage, Router, RouterInstall, Sighting, Tunnel
 from core.network.tending import tend_all
 from core.ports import RouterAddress
 from core.radius_tables import nas, radius_nas
@@ -130,7 +130,7 @@ def remove_router(uow: UnitOfWork, what: Router) -> None:
     """Forget a router: its packets are no longer answered."""
     uow.session.execute(delete(nas).where(nas.c.nasname == what.nas_address))
     uow.session.execute(delete(radius_nas).where(radius_nas.c.router_id == what.id))
-    for kind in (Sighting, Tunnel, RouterInstall, Outage, Backup):
+    for kind in (Sighting, GraceSession, Tunnel, RouterInstall, Outage, Backup):
         uow.session.execute(delete(kind).where(kind.router_id == what.id))
     uow.record("router.removed", what, name=what.name)
     uow.session.delete(what)

@@ -15,6 +15,10 @@ KEPT = timedelta(days=30)
 """So long after its end a package is still remembered at the door: "your time is over" instead of "no package"."""
 
 
+NOBODYS = 0
+"""The subscription of sessions that nobody is charged for (docs/radius-policy.md)."""
+
+
 class Entitled(Protocol):
     """A subscription: the one that runs, or the last one that did."""
 
@@ -69,8 +73,18 @@ class AccessPlan:
     """(MAC or login, router id)"""
     settles: tuple[tuple[str, int, bool], ...] = ()
     """Other sessions that run, lines and leases: (user name, router id, is it a lease)"""
+    relieved: tuple[str, ...] = ()
+    """MACs that were lent minutes to pay in, and are paid for now."""
     news: tuple[tuple[str, str], ...] = ()
     """(user name, what these rows mean for its sessions): see `core.network.running`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lent:
+    """Minutes that a device was lent to pay in: until when, and how fast in each direction."""
+
+    ends_at: datetime
+    kbps: int
 
 
 def username(name: str, realm: str) -> str:
@@ -99,6 +113,17 @@ def desired(
         else:
             result.append(_allowed(name, who, term, places[who.service][who.id], isp, language))
     return result
+
+
+def with_grace(access: Access, lent: Lent | None, isp: Isp, *, language: str) -> Access:
+    """Who may not enter may do so for the minutes that were lent, and nobody is charged. Who was cut off by hand may not."""
+    if lent is None or access.allowed or access.blocked:
+        return access
+    return Access(
+        access.username, allowed=True, expires_at=lent.ends_at, upload_kbps=lent.kbps, download_kbps=lent.kbps,
+        subscription_id=NOBODYS, interim_seconds=isp.interim_seconds, tenant_id=isp.tenant_id, language=language,
+        timezone=isp.timezone,
+    )  # fmt: skip
 
 
 def _places(held: Sequence[Held], service: str, term: Entitled | None) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 
 from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -160,6 +160,30 @@ class Backup(TenantOwned, Base):
     version: Mapped[str] = mapped_column(String(40))
     content: Mapped[str] = mapped_column(Sealed())
     digest: Mapped[str] = mapped_column(String(64))
+
+
+class GraceSession(TenantOwned, Base):
+    """A few slow minutes that one device was lent to pay in, at the router where it waited. Once per device and local day.
+
+    `entrance`: page · staff. `ended_at`: when it was over or gave way to what was paid for; None while it may still run.
+    """
+
+    __tablename__ = "grace_session"
+    __table_args__ = (
+        UniqueConstraint("tenant_id", "mac", "day"),
+        Index("ix_grace_session_router", "router_id", "ends_at"),
+    )
+
+    id: Mapped[pk]
+    router_id: Mapped[int] = mapped_column(ForeignKey("router.id"))
+    mac: Mapped[str] = mapped_column(String(17))
+    day: Mapped[date]
+    """By the ISP's own calendar."""
+    kbps: Mapped[int]
+    entrance: Mapped[str] = mapped_column(String(8))
+    began_at: Mapped[datetime]
+    ends_at: Mapped[datetime]
+    ended_at: Mapped[datetime | None]
 
 
 class Sighting(TenantOwned, Base):

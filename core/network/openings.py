@@ -26,6 +26,8 @@ COMPANY_HOSTS: dict[str, tuple[tuple[str, int], ...]] = {
     ),
 }  # fmt: skip
 """What a browser needs to pay (payments.md §10). A prompt on the phone and its SMS travel outside the Wi-Fi: nothing."""
+UNLISTABLE = frozenset({"shurjopay", "sslcommerz", "razorpay", "stripe"})
+"""Their pages lead on to whichever bank issued the card: no list of hosts suffices (payments.md §10)."""
 PORTAL, EXTRA = "portal", "extra"
 SCHEME_PORTS = {"http": 80, "https": 443}
 

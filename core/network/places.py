@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import String, cast, func, select
 
 from core.network.models import Router
+from core.radius_tables import radacct
 from core.roles import system_only
 from core.tenants.models import Site
 from core.uow import UnitOfWork
@@ -40,3 +41,15 @@ def place_called(uow: UnitOfWork, slug: str, router_key: str = "") -> Place | No
     if len(found) > 1 and (router := router_with_key(uow, router_key)) is not None:
         found = [place for place in found if place.tenant_id == router[0]]
     return found[0] if len(found) == 1 else None
+
+
+@system_only
+def nobody_is_on(uow: UnitOfWork, slug: str, router_key: str = "") -> bool:
+    """Whether no session runs at the place, or at the router of it that has this key, as far as routers have told."""
+    here = select(Router.nas_address).join(Site, Site.id == Router.site_id).where(Site.slug == slug)
+    addresses = uow.session.scalars(here.where(Router.public_key == router_key)).all()
+    addresses = addresses or uow.session.scalars(here).all()
+    address = radacct.c.nasipaddress
+    spelled = func.host(address) if uow.session.get_bind().dialect.name == "postgresql" else cast(address, String)
+    running = select(radacct.c.acctuniqueid).where(radacct.c.acctstoptime.is_(None), spelled.in_(addresses))
+    return uow.session.execute(running.limit(1)).first() is None

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import bindparam, select
 
 from core.network.actions import address_of
+from core.network.desired import NOBODYS
 from core.network.entitlements import entitlement, entitlements
 from core.network.health import router_up
 from core.network.models import Router
@@ -23,8 +24,6 @@ from core.uow import UnitOfWork
 HOTSPOT, PPP, DHCP = "hotspot", "ppp", "dhcp"
 SERVICES_OF = {"mac": HOTSPOT, "code": HOTSPOT, "ppp": PPP}
 CAN_BE_WALLED = (PPP, DHCP)
-NOBODYS = 0
-"""The subscription of sessions that were let into a walled network only (docs/radius-policy.md)."""
 
 _MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)
 _CLIENT_ID = re.compile(r"1(?::[0-9A-Fa-f]{1,2}){6}", re.ASCII)

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from core import customers, subscriptions
 from core.catalog import MAC, PPP
 from core.customers import BadLogin, BadMac
+from core.network import grace
 from core.network.desired import username
 from core.network.models import Router
 from core.radius_tables import radius_user
@@ -62,6 +63,8 @@ def _unsold(uow: UnitOfWork, one: Loose) -> str | None:
     """Why a session is nobody's who bought; None when it is somebody's."""
     if not one.by_radius:
         return f"the router let {one.name or one.mac!r} in by itself, RADIUS did not"
+    if one.kind == SESSION and grace.running(uow, [one.name]):
+        return None
     service = MAC if one.kind == SESSION else PPP
     owner = _owner(uow, one)
     if owner is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from sqlalchemy import bindparam, or_, select
 
 from core import customers, subscriptions, tenants
 from core.customers import Device, Login
+from core.network import grace
 from core.network.accounting import open_sessions_of
-from core.network.desired import AccessPlan, Isp, desired, username
+from core.network.desired import NOBODYS, AccessPlan, desired, username, with_grace
 from core.network.health import router_up
+from core.network.isp import isp_of
 from core.network.models import Router, Sighting
 from core.network.running import Terms
 from core.network.steering import SessionPlan, bare, news_of, open_now, session_plan
@@ -30,17 +32,21 @@ RELEASED_WINDOW = timedelta(days=7)
 @system_only
 def desired_access(uow: UnitOfWork, customer_id: int) -> AccessPlan:
     """Compute afresh what this customer's devices and logins may do, where to let them in, and which sessions must end."""
-    tenant, settings = tenants.current(uow), tenants.settings_of(uow)
+    isp = isp_of(uow)
     running = subscriptions.all_due(uow, customer_id)
     held: list[Device | Login] = [*_devices(uow, customer_id), *_logins(uow, customer_id)]
     idle = {each.service for each in held if each.released_at is None} - running.keys()
     last = {service: subscriptions.latest(uow, customer_id, service) for service in sorted(idle)}
     before = {service: row for service, row in last.items() if row is not None}
-    isp = Isp(tenant.id, tenant.realm, tenant.timezone, settings.interim_seconds, settings.redirects)
     language = customers.customer(uow, customer_id).language
-    accesses = desired(held, running, before, isp, language=language, now=uow.now)
-    devices = {username(each.mac, tenant.realm): each for each in held if isinstance(each, Device)}
-    return _with_sessions(uow, accesses, devices)
+    devices = {username(each.mac, isp.realm): each for each in held if isinstance(each, Device)}
+    lent = grace.running(uow, [each.mac for each in devices.values()])
+    accesses = [
+        with_grace(access, lent.get(bare(access.username)), isp, language=language)
+        for access in desired(held, running, before, isp, language=language, now=uow.now)
+    ]
+    paid = {bare(each.username) for each in accesses if each.allowed and each.subscription_id != NOBODYS}
+    return replace(_with_sessions(uow, accesses, devices), relieved=tuple(sorted(paid & lent.keys())))
 
 
 def _with_sessions(uow: UnitOfWork, accesses: Sequence[Access], devices: Mapping[str, Device]) -> AccessPlan:
@@ -62,7 +68,7 @@ def _with_sessions(uow: UnitOfWork, accesses: Sequence[Access], devices: Mapping
             logouts += [(device.mac, router_id) for router_id in at]
     said = news_of(uow, accesses, {one.ref.username for one in sessions})
     return AccessPlan(
-        tuple(accesses), tuple(logins), tuple(logouts), tuple(dict.fromkeys(settles)), tuple(sorted(said.items()))
+        tuple(accesses), tuple(logins), tuple(logouts), tuple(dict.fromkeys(settles)), news=tuple(sorted(said.items()))
     )
 
 
@@ -127,6 +133,7 @@ def synced(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> None:
         uow.later(SyncAccess(customer_id))
     for device in _devices_taken_over(uow, customer_id, plan):
         uow.later(SyncAccess(device.customer_id))
+    grace.give_way(uow, now.relieved)
     news, realm = dict(plan.news), tenants.current(uow).realm
     for device_id, router_id in now.logins:
         found = customers.device(uow, device_id)

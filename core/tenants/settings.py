@@ -61,6 +61,12 @@ class TenantSettings(_Frozen):
         default=(), max_length=50
     )
     """Further places phones may go before anybody paid: `host`, `*.host`, an address or a network, with `:port` if not 443."""
+    grace_minutes: int | None = Field(default=None, ge=5, le=10)
+    """So long a device may be lent the internet to pay in, once a day; None: never."""
+    grace_kbps: int = Field(default=512, ge=64, le=2000)
+    """How fast that is, in each direction."""
+    grace_page: bool = False
+    """Phones may take these minutes themselves, though no payment company is set up whose pages need it."""
     dns_servers: tuple[Annotated[str, Field(pattern=ADDRESS)], ...] = ("1.1.1.1", "8.8.8.8")
     """Whom a router asks for names that has nobody to ask."""
     ntp_servers: tuple[Annotated[str, Field(max_length=100, pattern=HOST)], ...] = ("pool.ntp.org",)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import html
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -149,3 +150,69 @@ def test_an_isp_without_any_account_says_so_instead_of_nonsense(shop: Shop, door
     with shop.work() as uow:
         tenants.change_settings(uow, TenantSettings.model_validate(ACCOUNTS.model_dump() | {"africastalking": None}))
     assert "Ask here how to buy." in seen(door)
+
+
+# ---- minutes to pay in -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lending(shop: Shop) -> Shop:
+    """Phones may take five minutes to pay by card in, and one waits at the market."""
+    with shop.work() as uow:
+        tenants.change_settings(uow, ACCOUNTS.model_copy(update={"grace_minutes": 5, "grace_page": True}))
+        row = network.add_router(
+            uow, name="market", host="10.8.0.2", username="duka", password="x", nas_address="10.8.0.2"
+        )
+        network.change_router(uow, row, site_id=tenants.sites(uow)[0].id)
+        network.seen(uow, row.id, MAC)
+    return shop
+
+
+def pressed(door: FlaskClient, page: str) -> str:
+    """The button of this page; what stands on the page it leads to."""
+    where = re.search(r'<form method="post" action="([^"]+)">', page)
+    assert where is not None
+    fields = dict(re.findall(r'name="(\w+)" value="([^"]*)"', page))
+    answer = door.post(where[1], data=fields)
+    assert answer.status_code == 303
+    assert seen(door, answer.headers["Location"]) == seen(door, answer.headers["Location"]), (
+        "read again, nothing happens"
+    )
+    return seen(door, answer.headers["Location"])
+
+
+def test_nobody_is_offered_minutes_to_pay_in_where_no_card_needs_them(shop: Shop, door: FlaskClient) -> None:
+    assert "<form" not in seen(door, f"/p/market?mac={MAC}")
+    with shop.work() as uow:
+        tenants.change_settings(uow, ACCOUNTS.model_copy(update={"grace_minutes": 5}))
+    assert "<form" not in seen(door, f"/p/market?mac={MAC}")
+    answer = door.post("/p/market/grace", data={"mac": MAC})
+    assert answer.headers["Location"].endswith("g=grace_off")
+
+
+def test_a_device_takes_its_minutes_once_and_the_second_time_is_told_kindly(lending: Shop, door: FlaskClient) -> None:
+    page = seen(door, f"/p/market?mac={MAC}&l=en")
+    assert "Once a day you get 5 slow minutes" in page and "I pay by card" in page
+    assert "within half a minute, for 5 minutes. Pay now." in pressed(door, page)
+    assert "has had its minutes for today" in pressed(door, page)
+    swahili = seen(door, f"/p/market?mac={MAC}&l=sw")
+    assert "kimeshatumia dakika zake za leo" in pressed(door, swahili)
+    assert "<form" not in seen(door, "/p/market"), "which device it is nobody has said"
+
+
+def test_a_device_that_waits_elsewhere_or_is_none_takes_nothing(lending: Shop, door: FlaskClient) -> None:
+    for mac, said in ((MAC.replace("A1", "A9"), "grace_not_here"), ("<script>", "bad_mac"), ("", "bad_mac")):
+        answer = door.post("/p/market/grace", data={"mac": mac, "g": "grace_lent"})
+        assert answer.headers["Location"].endswith(f"g={said}")
+    assert door.post("/p/nowhere/grace", data={"mac": MAC}).status_code == 404
+    assert door.get("/p/market/grace").status_code == 405
+    assert 'role="status"' not in seen(door, "/p/market?g=%3Cscript%3E") and "<script" not in seen(
+        door, "/p/market?g=<script>"
+    )
+
+
+def test_the_page_with_the_button_is_still_light(lending: Shop, door: FlaskClient) -> None:
+    answer = door.get(f"/p/market?mac={MAC}&r={'a' * 32}")
+    assert b"<button" in answer.data
+    assert len(answer.data) < WEIGHT_BYTES_MAX and len(gzip.compress(answer.data)) < 2_000
+    assert "form-action 'self'" in answer.headers["Content-Security-Policy"]

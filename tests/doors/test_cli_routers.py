@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -203,3 +204,24 @@ def test_a_value_that_no_key_opens_stops_the_exchange_and_nothing_is_changed(box
     assert "nothing was changed" in box.fails("key", "rotate")
     said = box.fails("key", "check")
     assert "1 × nas.secret" in said
+
+
+def test_staff_lends_a_device_that_waits_minutes_to_pay_in_once_a_day(box: Box, router: VirtualRouter) -> None:
+    add(box, router)
+    mac = "02:00:5E:10:A1:B2"
+    assert "--grace-minutes" in box.fails("router", "grace", mac)
+    assert "grace_minutes" in box.fails("settings", "general", "--grace-minutes", "60")
+    box.does("settings", "general", "--grace-minutes", "8", "--grace-kbps", "256", "--grace-page")
+    shown = box.does("settings", "show")
+    assert all(
+        re.search(rf"{name}\s+│?\s*{value}", shown) for name, value in (("grace_minutes", "8"), ("grace_page", "True"))
+    )
+    assert "No such device waits" in box.fails("router", "grace", mac)
+    with box.work(1) as uow:
+        network.seen(uow, network.find_router(uow, "market").id, mac)
+    assert "is let in at market within half a minute, until" in box.does("router", "grace", mac.lower())
+    assert "had its minutes for today" in box.fails("router", "grace", mac)
+    assert "not a device address" in box.fails("router", "grace", "x; rm")
+    box.does("settings", "general", "--grace-minutes", "0")
+    with box.work(1) as uow:
+        assert tenants.settings_of(uow).grace_minutes is None

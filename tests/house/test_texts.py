@@ -29,6 +29,7 @@ LONGEST = {
     "key": "98",
     "limit": "6",
     "line": "Msaada: +254 700 000 000.",
+    "minutes": "10",
     "name": "W" * 24,
     "new": "C3D4",
     "number": "+254 700 000 000",

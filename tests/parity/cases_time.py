@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from tests.parity.table import Ask, Case, Reject, Spelling, When, account, paid, standard
+from tests.parity.table import Accept, Ask, Case, Reject, Rows, Spelling, When, account, paid, standard
 
 LONGEST = 2**31 - 1
 WEEK_MINUTES = 7 * 1440
@@ -175,4 +175,28 @@ HOURS = [
     Case("outside the hours, with a redirect", Reject("outside_hours"), account(hours=window(30, 60), redirects=True), Ask(user="{login}", how="ppp")),
 ]  # fmt: skip
 
-CASES = [*EXPIRY, *HOURS]
+
+# ---- minutes to pay in (decision 21) -----------------------------------------------------------------------------------
+
+
+def lent(**more: object) -> tuple[Rows, ...]:
+    """A device of nobody's that was lent eight slow minutes."""
+    reply = (("Acct-Interim-Interval", "300"), ("Mikrotik-Rate-Limit", "512k/512k"), ("Class", "duka:0"))
+    return paid(**{"expires": 480, "standard": False, "subscribed": False, "reply": reply, **more})
+
+
+def slowly(seconds: int) -> Accept:
+    attributes = (("Acct-Interim-Interval", 300), ("Mikrotik-Rate-Limit", "512k/512k"), ("Class", "duka:0"))
+    return Accept(attributes, seconds)
+
+
+LENT = [
+    Case("lent eight minutes", slowly(480), lent()),
+    Case("lent minutes of which one second is left", slowly(1), lent(expires=1), sharp=True),
+    Case("lent minutes that end now", Reject("expired"), lent(expires=0), sharp=True),
+    Case("lent minutes, and somebody types the MAC as a password", Reject("wrong_password"), lent(), Ask(password="{mac}")),
+    Case("lent minutes of another device", Reject("forged"), lent(), Ask(change=(("Calling-Station-Id", "{other}"),))),
+    Case("lent minutes over PPP", Reject("wrong_service"), lent(), Ask(how="ppp")),
+]  # fmt: skip
+
+CASES = [*EXPIRY, *HOURS, *LENT]

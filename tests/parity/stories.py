@@ -143,6 +143,7 @@ WHOSE = (
     Story("nobody's class", (start(ago=300, klass="duka:0"), interim(100, 900, klass="duka:0")), (Known(100, 900, 300, klass="duka:0"),), 0),
     Story("a class of a subscription that is not there", (start(ago=300, klass="duka:99999999"), interim(100, 900, klass="duka:99999999")), (Known(100, 900, 300, klass="duka:99999999"),), 0),
     Story("a class of another ISP's subscription", (start(ago=300, router=LAKE), interim(100, 900, router=LAKE)), (Known(100, 900, 300, router=LAKE),), 0),
+    Story("lent minutes, then paid", (start(ago=600, klass="duka:0"), stop(100, 900, 300, ago=300, klass="duka:0"), start(session="b", ago=300), interim(10, 90, session="b")), (Known(100, 900, 300, "User-Request", klass="duka:0"), Known(10, 90, 300, session="b")), 100),
     Story("the class changes in mid-session", (start(ago=600), interim(100, 900, ago=300), interim(150, 950, 600, klass="duka:0")), (Known(150, 950, 600),), 1100),
     Story("two devices share", (start(ago=300), interim(100, 900), start(session="b", calling="{other}", user="{other}", ago=300), interim(10, 90, session="b", calling="{other}", user="{other}")), (Known(100, 900, 300), Known(10, 90, 300, session="b", user="{other}")), 1100),
     Story("a customer of the other ISP", (start(ago=300, router=LAKE), interim(100, 900, router=LAKE)), (Known(100, 900, 300, router=LAKE),), 1000, paid(isp=1)),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from core.catalog import Profile
 from core.customers import Extras
-from core.network.desired import KEPT, Isp, desired
+from core.network.desired import KEPT, NOBODYS, Isp, Lent, desired, with_grace
 from core.rates import Speed
 
 NOW = datetime(2026, 11, 20, 9, 0, tzinfo=UTC)
@@ -120,3 +120,22 @@ def test_slowed_down_there_is_neither_burst_nor_guarantee() -> None:
     (access,) = desired([Holding(1, "mac")], {"mac": term}, {}, isp(), language="en", now=NOW)
     assert access.rate == "64k/128k 64k/128k 64k/128k 1/1 2"
     assert not access.metered
+
+
+@given(last=st.none() | terms, redirects=st.booleans())
+def test_minutes_to_pay_in_are_for_whoever_is_out_but_not_by_hand(last: Term | None, redirects: bool) -> None:
+    before = {"mac": last} if last is not None else {}
+    (out,) = desired([Holding(1, "mac")], {}, before, isp(redirects=redirects), language="sw", now=NOW)
+    lent = Lent(NOW + timedelta(minutes=8), 512)
+    found = with_grace(out, lent, isp(redirects=redirects), language="sw")
+    assert with_grace(out, None, isp(redirects=redirects), language="sw") == out
+    if out.blocked:
+        assert found == out
+        return
+    assert (found.allowed, found.expires_at, found.rate) == (True, lent.ends_at, "512k/512k")
+    assert (found.subscription_id, found.metered, found.redirects, found.language) == (NOBODYS, False, False, "sw")
+
+
+def test_minutes_to_pay_in_take_nothing_from_what_was_paid_for() -> None:
+    (inside,) = desired([Holding(1, "mac")], {"mac": Term()}, {}, isp(), language="en", now=NOW)
+    assert with_grace(inside, Lent(NOW + timedelta(minutes=8), 512), isp(), language="en") == inside

@@ -112,7 +112,8 @@ def test_a_phone_that_asks_the_router_is_told_whether_it_is_held_back(
     text = re.sub(r"\$\(if session-time-left-secs != 0\)(.*)\$\(endif\)", r"\1" if secs != "0" else "", text)
     text = re.sub(r"\$\(if remain-bytes-total\)(.*)\$\(endif\)", "", text)
     told = json.loads(text.replace("$(session-time-left-secs)", secs))
-    assert told == {**said, "user-portal-url": "https://pay.example.org/p/market", "can-extend-session": True}
+    page = "https://pay.example.org/p/market"
+    assert told == {**said, "user-portal-url": page, "venue-info-url": page, "can-extend-session": True}
 
 
 def test_nothing_secret_lies_in_a_file_that_every_customer_can_read() -> None:

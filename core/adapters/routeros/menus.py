@@ -38,7 +38,8 @@ PROPERTIES: dict[str, str] = {
     "/ip/address": "address,network,interface,disabled,dynamic,comment",
     "/ip/dhcp-client": "interface,add-default-route,use-peer-dns,disabled,dynamic,comment",
     "/ip/dhcp-server": "name,interface,address-pool,lease-time,use-radius,disabled,dynamic,comment",
-    "/ip/dhcp-server/network": "address,gateway,dns-server,dynamic,comment",
+    "/ip/dhcp-server/network": "address,gateway,dns-server,dhcp-option,dynamic,comment",
+    "/ip/dhcp-server/option": "name,code,value",
     "/ip/firewall/address-list": "list,address,disabled,dynamic,comment",
     "/ip/firewall/filter": _FILTER,
     "/ip/firewall/nat": "chain,action,out-interface,disabled,dynamic,comment",
@@ -68,7 +69,7 @@ PROPERTIES: dict[str, str] = {
 
 MADE = (
     "/interface/bridge", "/interface/wireless/security-profiles", "/interface/bridge/port", "/ip/dhcp-client",
-    "/ip/address", "/ip/pool", "/ip/dhcp-server/network", "/ip/dhcp-server", "/system/logging", "/radius",
+    "/ip/address", "/ip/pool", "/ip/dhcp-server/option", "/ip/dhcp-server/network", "/ip/dhcp-server", "/system/logging", "/radius",
     "/ip/hotspot/profile", "/ip/hotspot", "/ppp/profile", "/interface/pppoe-server/server",
     "/ip/hotspot/walled-garden/ip", "/ip/hotspot/walled-garden", "/ip/firewall/nat", "/ip/firewall/address-list",
     "/ip/firewall/filter", "/interface/wireguard", "/interface/wireguard/peers", "/interface/l2tp-client", "/ip/route",
@@ -106,7 +107,7 @@ DEFAULTS = {
 
 LISTS = frozenset(
     {
-        "address", "allow", "allowed-address", "authentication", "connection-state", "dns-server", "dst-port", "login-by", "ranges",
+        "address", "allow", "allowed-address", "authentication", "connection-state", "dhcp-option", "dns-server", "dst-port", "login-by", "ranges",
         "security.authentication-types", "server-dns-names", "servers", "service", "topics",
     }
 )  # fmt: skip

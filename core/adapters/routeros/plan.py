@@ -29,7 +29,7 @@ RISKY_MENUS = frozenset(
 """Where a row of ours that is not wanted any more may be what we came in by."""
 GARDEN_MENUS = ("/ip/hotspot/walled-garden/ip", "/ip/hotspot/walled-garden", "/ip/firewall/address-list")
 FASTTRACK = "fasttrack-connection"
-PASSING = ("duka:grace-", "duka:undo")
+PASSING = ("duka:undo",)
 """Tags of what is there for a short while and is taken away by whoever put it there."""
 
 

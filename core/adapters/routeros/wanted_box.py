@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterator
 
-from core.adapters.routeros.desire import Kind, Stage, Wanted, Words
+from core.adapters.routeros.desire import Kind, Stage, Wanted, Words, tag_of
 from core.adapters.routeros.facts import WIFI, RouterFacts
 from core.blueprint import Blueprint, Lan
 
@@ -17,6 +17,7 @@ HOTSPOT_POOL, LINES_POOL, OPEN, LINES_PROFILE, HOTSPOT = (
     "duka-lines",
     "duka-hotspot",
 )
+CAPTIVE, CAPTIVE_CODE = "captive", 114
 ON = ("disabled", "no")
 
 
@@ -76,10 +77,21 @@ def addresses(blueprint: Blueprint) -> Iterator[Wanted]:
     here = (("address", lan.address), ("interface", lan.interface), ON)
     yield Wanted("/ip/address", "lan", here, Stage.ADDRESSES, unique="address")
     yield Wanted("/ip/pool", "hotspot", (("ranges", lan.pool),), Stage.ADDRESSES)
-    network = (("address", str(inside.network)), ("gateway", str(inside.ip)), ("dns-server", str(inside.ip)))
+    if blueprint.captive_url:
+        yield Wanted("/ip/dhcp-server/option", CAPTIVE, _announced(blueprint.captive_url), Stage.ADDRESSES)
+    told = tag_of("/ip/dhcp-server/option", CAPTIVE)[1] if blueprint.captive_url else ""
+    network = (
+        ("address", str(inside.network)), ("gateway", str(inside.ip)), ("dns-server", str(inside.ip)),
+        ("dhcp-option", told),
+    )  # fmt: skip
     yield Wanted("/ip/dhcp-server/network", "lan", network, Stage.ADDRESSES, unique="address")
     server = (("interface", lan.interface), ("address-pool", HOTSPOT_POOL), ("lease-time", LEASE_TIME), ON)
     yield Wanted("/ip/dhcp-server", "lan", (("name", "duka-lan"), *server), Stage.ADDRESSES, unique="interface")
+
+
+def _announced(url: str) -> Words:
+    """DHCP option 114 (RFC 8910) as a text, which both versions write between single quotes."""
+    return (("code", str(CAPTIVE_CODE)), ("value", f"'{url}'"))
 
 
 def hotspot(blueprint: Blueprint, profile: Words) -> Iterator[Wanted]:

@@ -142,7 +142,7 @@ def arrived(phone: Phone) -> str:
     """What its owner sees after joining: the phone looks whether it is free, and is led to the portal."""
     login = phone.browse(PROBE)
     assert login.by_router
-    where = re.search(r'http-equiv="refresh" content="1;url=([^"]+)"', login.text)
+    where = re.search(r'http-equiv="refresh" content="4;url=([^"]+)"', login.text)
     assert where is not None, login.text
     page = phone.browse(unescape(where[1]))
     assert (page.status, page.by_router) == (200, False)

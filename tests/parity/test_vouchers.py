@@ -138,7 +138,7 @@ def test_what_is_no_good_is_said_in_the_language_of_the_place(till: Counter) -> 
     now = datetime.now(UTC)
     voided, expired, redeemed, foreign = (till.issue() for _ in range(4))
     till.change(voided, voided_at=now)
-    till.change(expired, expires_at=now)
+    till.change(expired, expires_at=now - timedelta(seconds=2))
     till.change(redeemed, redeemed_at=now, redeemed_by=1)
     who = phone()
     assert till.words(who, voided) == till.words(who, expired) == (REJECT, "This code is no longer valid.")
@@ -181,7 +181,7 @@ def test_a_claim_that_is_never_redeemed_ends(till: Counter) -> None:
     code, who = till.issue(), phone()
     till.change(code, claimed_by=who.names()["mac"], claimed_at=datetime.now(UTC) - CLAIM_WINDOW + timedelta(minutes=1))
     assert till.words(who, code)[0] == ACCEPT
-    till.change(code, claimed_at=datetime.now(UTC) - CLAIM_WINDOW)
+    till.change(code, claimed_at=datetime.now(UTC) - CLAIM_WINDOW - timedelta(seconds=2))
     assert till.words(who, code) == (
         REJECT, "Your code is right, but we could not give you your package yet. Please ask for help.",
     )  # fmt: skip

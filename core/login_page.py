@@ -101,7 +101,7 @@ class _Pages:
         )
 
     def _form(self) -> str:
-        """A voucher for the router to ask RADIUS about: the device by its own name, the code as its password (decision 0021).
+        """A voucher for the router to ask RADIUS about: the device by its own name, the code as its password (decision 0022).
 
         In clear, which is what `http-pap` is for: what RADIUS keeps of a code cannot be compared with an answer to CHAP.
         """

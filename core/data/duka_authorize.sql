@@ -332,19 +332,19 @@ $$;
 
 -- ---- vouchers --------------------------------------------------------------------------------------------------------------
 
-CREATE OR REPLACE FUNCTION duka_claim_voucher(nas_address text, device text, typed text, moment bigint) RETURNS text
+CREATE OR REPLACE FUNCTION duka_claim_voucher(nas_address text, device text, hashed text, moment bigint) RETURNS text
 LANGUAGE plpgsql AS $$
-    -- What becomes of a voucher code typed on a router's own login page (decision 0021): the words of
+    -- What becomes of a voucher code typed on a router's own login page (decision 0022): the words of
     -- core/vouchers/claims.py, in the same order, with the same limits. Empty: the router is not registered.
     --
     -- nas_address  source address of the packet
     -- device       its MAC, as User-Name and Calling-Station-Id say it
-    -- typed        what was typed: letters, digits, spaces, dots, dashes and underlines
+    -- hashed       SHA-256 of what was typed, as core/codes.py writes a code, in hexadecimal: no log sees a code
     -- moment       when the packet came in, epoch seconds
     DECLARE
         instant timestamptz := to_timestamp(moment);
         since timestamptz := instant - interval '1 hour';
-        code text := translate(upper(translate(typed, ' ._-', '')), 'OIL', '011');
+        sought bytea := decode(hashed, 'hex');
         place record;
         found_one record;
         won bigint;
@@ -359,7 +359,7 @@ LANGUAGE plpgsql AS $$
             RETURN 'too_many_codes';
         END IF;
         UPDATE voucher AS v SET claimed_at = instant, claimed_by = device
-            WHERE v.tenant_id = place.tenant_id AND v.digest = sha256(convert_to(code, 'UTF8'))
+            WHERE v.tenant_id = place.tenant_id AND v.digest = sought
                 AND v.claimed_at IS NULL AND v.redeemed_at IS NULL AND v.voided_at IS NULL
                 AND (v.expires_at IS NULL OR v.expires_at > instant)
                 AND v.package_id IN (SELECT p.id FROM package AS p WHERE p.service = 'mac')
@@ -373,7 +373,7 @@ LANGUAGE plpgsql AS $$
             RETURN 'claimed';
         END IF;
         SELECT v.* INTO found_one FROM voucher AS v
-            WHERE v.tenant_id = place.tenant_id AND v.digest = sha256(convert_to(code, 'UTF8'));
+            WHERE v.tenant_id = place.tenant_id AND v.digest = sought;
         IF NOT FOUND THEN
             INSERT INTO voucher_guess (tenant_id, router_id, mac, at) VALUES (place.tenant_id, place.router_id, device, instant);
             RETURN 'unknown_voucher';

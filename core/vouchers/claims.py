@@ -1,4 +1,4 @@
-"""Vouchers typed on a router's own login page, where nobody but RADIUS hears of them (decision 0021).
+"""Vouchers typed on a router's own login page, where nobody but RADIUS hears of them (decision 0022).
 
 Two steps. RADIUS claims: one conditional UPDATE binds the voucher to the device, and promises the rest. The promise redeems,
 as every other door does. FreeRADIUS claims by the function `duka_claim_voucher` (core/data/duka_authorize.sql), which says the

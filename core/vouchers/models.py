@@ -29,7 +29,7 @@ class Voucher(TenantOwned, Base):
     voided_at: Mapped[datetime | None]
     claimed_at: Mapped[datetime | None]
     claimed_by: Mapped[str | None] = mapped_column(String(17))
-    """The MAC on whose router's login page it was typed: nobody else can use it from that moment (decision 0021)."""
+    """The MAC on whose router's login page it was typed: nobody else can use it from that moment (decision 0022)."""
 
 
 class Guess(TenantOwned, Base):

@@ -1,4 +1,4 @@
-"""A voucher typed on a router's own login page: the same words, attributes and rows from both servers (decision 0021)."""
+"""A voucher typed on a router's own login page: the same words, attributes and rows from both servers (decision 0022)."""
 
 from __future__ import annotations
 
@@ -219,7 +219,16 @@ def test_only_a_hotspots_form_in_clear_can_carry_a_code(till: Counter) -> None:
     assert till.only(code).claimed_at is None
     with till.world.app.work(None) as uow:
         assert uow.session.query(Guess).count() == 0
-    assert till.words(who, "-" * 30 + code)[0] == ACCEPT
+    assert till.words(who, "-" * 15 + code + "_ ." * 5)[0] == ACCEPT
+
+
+def test_every_sign_of_a_code_may_be_mistyped_in_the_usual_ways(till: Counter) -> None:
+    """A code of nothing but zeros and ones, put there by hand: each sign has to be put right."""
+    code = "1010101010"
+    till.change(till.issue(), digest=digest_of(code))
+    who = phone()
+    for spelling in (code, "IOLOIOLOIO", "iolo-iolo-io", " l o I O l-O_i.o I o ", "-".join("lololololo") + "." * 21):
+        assert till.words(who, spelling)[0] == ACCEPT, spelling
 
 
 def test_the_log_knows_nobodys_code(till: Counter) -> None:

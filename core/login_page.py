@@ -21,8 +21,16 @@ FILE_BYTES_MAX = 4000
 
 _STYLE = (
     "body{font:18px sans-serif;margin:0 auto;padding:1em;max-width:24em}a{display:block;padding:.8em;font:inherit;"
-    "text-align:center;background:#064;color:#fff;text-decoration:none}"
+    "text-align:center;background:#064;color:#fff;text-decoration:none}input,button{display:block;width:100%;"
+    "box-sizing:border-box;font:inherit;padding:.6em;margin:.3em 0}"
 )
+_ONWARD = (
+    'var u=document.getElementById("go").href;'
+    "window.fetch?fetch(u).then(function(r){if(r.ok)location=u},function(){}):location=u"
+)
+"""Leads to the portal only if it answers, so that otherwise this page stays and a voucher can be typed."""
+WAIT_SECONDS = 4
+"""Without scripts nobody can look whether the portal answers: so long one has to press a button of this page."""
 _ERRORS = {
     "internal-error": "trouble", "config-error": "trouble", "not-logged-in": "logged_out", "ippool-empty": "full",
     "shutting-down": "trouble", "user-session-limit": "full", "license-session-limit": "full",
@@ -79,14 +87,29 @@ class _Pages:
         )
 
     def _to_portal(self, key: str) -> str:
-        return f'<p><a href="{html.escape(self._here)}">{self._say(key)}</a></p>'
+        return f'<p><a id="go" href="{html.escape(self._here)}">{self._say(key)}</a></p>'
 
     def _login(self) -> str:
-        """Leads to the portal by itself, unless there is an error to read. While the portal keeps silent, one can still dial."""
-        refresh = f'$(if error)$(else)<meta http-equiv="refresh" content="1;url={html.escape(self._here)}">$(endif)'
+        """Leads to the portal by itself if that answers, unless there is an error to read. Otherwise there are the form and dialling."""
+        refresh = f'<meta http-equiv="refresh" content="{WAIT_SECONDS};url={html.escape(self._here)}">'
         code = self._service_code
         dial = f"<p>{self._say('dial', code=code)}</p>" if code else ""
-        return self._page(f"$(if error)<p><b>$(error)</b></p>$(endif)\n{self._to_portal('continue')}\n{dial}", refresh)
+        return self._page(
+            f"$(if error)<p><b>$(error)</b></p>$(endif)\n{self._to_portal('continue')}\n{self._form()}\n{dial}"
+            f"\n$(if error)$(else)<script>{_ONWARD}</script>$(endif)",
+            f"$(if error)$(else)<noscript>{refresh}</noscript>$(endif)",
+        )
+
+    def _form(self) -> str:
+        """A voucher for the router to ask RADIUS about: the device by its own name, the code as its password (decision 0022).
+
+        In clear, which is what `http-pap` is for: what RADIUS keeps of a code cannot be compared with an answer to CHAP.
+        """
+        return (
+            '<form method="post" action="$(link-login-only)"><input type="hidden" name="username" value="$(mac)">'
+            f'<label>{self._say("voucher")}<input name="password" maxlength="40" autocomplete="off" autocapitalize="characters"'
+            f' autocorrect="off" spellcheck="false"></label><button>{self._say("connect")}</button></form>'
+        )
 
     def _online(self) -> str:
         left = f"$(if session-time-left)<p>{self._say('time_left')} $(session-time-left)</p>$(endif)"

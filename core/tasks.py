@@ -54,6 +54,14 @@ class Renew(Task):
 
 
 @dataclass(frozen=True, slots=True)
+class RedeemClaim(Task):
+    """Turn a voucher that was typed on a router's own login page into what it sells. Once per voucher."""
+
+    queue: ClassVar[str] = "money"
+    voucher_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class SyncAccess(Task):
     """Write what this customer may do now into RADIUS, then let devices in or out."""
 
@@ -180,6 +188,7 @@ TASKS: dict[str, type[Task]] = {
         CheckPayment,
         Digest,
         Renew,
+        RedeemClaim,
         SyncAccess,
         LogIn,
         LogOut,

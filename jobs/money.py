@@ -1,13 +1,13 @@
-"""Jobs about money: ask for it, understand what a company says, ask the company when it says nothing; renew from wallets."""
+"""Jobs about money: ask for it, understand what a company says, ask the company when it says nothing; renew from wallets; redeem."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from core import inbox, payments, purchases, tenants
+from core import inbox, payments, purchases, tenants, vouchers
 from core.errors import GatewayDown, GatewayRefused, OutcomeUnknown
 from core.ports import ConfirmedByQuery, NotPaid, Outcome, Paid, Prompt, Prompted, StillOpen, UnreadableCallback, World
-from core.tasks import CheckPayment, Digest, PromptPayment, Renew
+from core.tasks import CheckPayment, Digest, PromptPayment, RedeemClaim, Renew
 from core.uow import UnitOfWork
 from jobs.job import Decision, Job, Verdict
 
@@ -158,4 +158,13 @@ class BuyAgain(Job[Renew, None, None]):
         purchases.renew(uow, task.subscription_id)
 
 
-ALL = (AskForMoney(), Understand(), ChaseMoney(), BuyAgain())
+class Redeem(Job[RedeemClaim, None, None]):
+    """A voucher that RADIUS has claimed for a device: the same, all of it one transaction of ours."""
+
+    task = RedeemClaim
+
+    def read(self, uow: UnitOfWork, task: RedeemClaim) -> None:
+        vouchers.redeem_claim(uow, task.voucher_id)
+
+
+ALL = (AskForMoney(), Understand(), ChaseMoney(), BuyAgain(), Redeem())

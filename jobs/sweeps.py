@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from core import dialogs, network, outbox, payments, subscriptions
+from core import dialogs, network, outbox, payments, subscriptions, vouchers
 from core.uow import UnitOfWork
 from jobs.schedule import Every
 
@@ -57,11 +57,16 @@ def drift(app: App) -> int:
 
 
 def prune(app: App) -> int:
-    """Forget what nobody needs: kept promises, ended conversations, old sightings, minutes lent long ago. Money and messages are never pruned."""
+    """Forget what nobody needs: kept promises, ended conversations, old sightings and guesses, minutes lent long ago.
+
+    Money and messages are never pruned.
+    """
     with app.work(None) as uow:
         found = outbox.prune(uow.session, uow.now - KEPT_PROMISES)
     with app.work(None) as uow:
         found += dialogs.prune(uow)
+    with app.work(None) as uow:
+        found += vouchers.forget_guesses(uow)
     with app.work(None) as uow:
         return found + network.forget_sightings(uow, uow.now - SIGHTINGS) + network.forget_graces(uow, uow.now - MONTH)
 

@@ -72,6 +72,7 @@ def _page(uow: UnitOfWork, place: str) -> Response:
     )  # fmt: skip
     answer = make_response(text)
     answer.headers["Cache-Control"] = "no-store"
+    answer.headers["Access-Control-Allow-Origin"] = "*"  # a router's login page looks whether this one is there
     answer.headers["Content-Security-Policy"] = POLICY
     answer.headers["Referrer-Policy"] = "no-referrer"
     answer.headers["X-Content-Type-Options"] = "nosniff"

@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 import structlog
 
-from core import network
+from core import network, vouchers
 from core.app import App
-from core.network import Knock, LogLine
+from core.network import Entitlement, Knock, LogLine
 from core.network.desired import username as table_name
 from core.texts import one_line
 from radius.batch import Answer, Question
 from radius.clients import Clients
 from radius.notes import Note, Notebook, Signs, Throttle
 from radius.packet import ACCESS_ACCEPT, ACCESS_REJECT, Dropped, check_signature, encode, reply
-from radius.policy import Accept, Identity, Reason, Reject, admit, identify
+from radius.policy import Accept, Identity, Reason, Reject, admit, claimed, identify
 from radius.requests import AccessRequest, read_request
 from radius.texts import say
 
@@ -87,8 +87,9 @@ class Authentication:
             return
         with self._app.look(None) as uow:
             found = network.entitlements(uow, wanted)
-        for asked, who in proved:
-            decision = admit(asked.request, who, found.get(who.table_name), now)
+        for asked, who in sorted(proved, key=lambda each: bool(each[1].typed)):  # vouchers last: each writes
+            rows = found.get(who.table_name)
+            decision = self._claim(asked, who, rows, now) if who.typed else admit(asked.request, who, rows, now)
             if isinstance(decision, Reject):
                 rejects.append((asked, decision))
                 continue
@@ -103,6 +104,18 @@ class Authentication:
             notes.append(_accept_line(asked, decision, now))
             if decision.redirected is not None:
                 self._knock(asked, who, now, notes)
+
+    def _claim(self, asked: Asked, who: Identity, rows: Entitlement | None, now: datetime) -> Accept | Reject:
+        """A voucher typed on the router's own page: in the books before it is answered, in a visit of its own."""
+        client = asked.question.client
+        with self._app.work(client.tenant_id) as uow:
+            verdict = vouchers.claim(uow, who.typed, who.name, client.router_id)
+        if verdict == "claimed":
+            return claimed(who)
+        if verdict == "own":
+            return admit(asked.request, who, rows, now)
+        language = rows.user.language if rows is not None and rows.user is not None else ""
+        return Reject(Reason(verdict), language=language)
 
     def _send_away(self, asked: Asked, reject: Reject, now: datetime, notes: list[Note]) -> Answer:
         packet, client, _ = asked.question

@@ -52,7 +52,7 @@ _FIELDS = 9
 EVERYDAY = {"not_paid", "expired", "data_used_up"}
 _UNPROVED = {
     "repeated_attribute", "bad_mac_form", "forged", "wrong_service", "unknown_name", "no_password", "wrong_password",
-    "unknown_user", "undecided",
+    "unknown_user", "undecided", "unknown_voucher", "voucher_used", "voucher_expired", "voucher_stuck", "too_many_codes",
 }  # fmt: skip
 """Rejects of somebody who has not proved to be the device they name."""
 _MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)

@@ -30,6 +30,14 @@ MAC = re.compile(r"[0-9A-F]{2}(?::[0-9A-F]{2}){5}", re.ASCII)
 """The one form in which a device's name is accepted."""
 _LIKE_A_MAC = re.compile(r"\s*(?:[0-9A-Fa-f]{2}[\s:.-]?){5}[0-9A-Fa-f]{2}\s*(?:@.*)?", re.ASCII | re.DOTALL)
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}", re.ASCII)
+_TYPED = re.compile(rb"[ ._-]*(?:[0-9A-Za-z][ ._-]*){8,11}", re.ASCII)
+_TYPED_BYTES_MAX = 40
+"""What may be a voucher code on the form of a login page, with a letter too many or too few. A router's password is longer."""
+CLAIM_SECONDS = 120
+CLAIM_REPLIES: tuple[tuple[str, Value], ...] = (
+    ("Mikrotik-Rate-Limit", REDIRECT_RATE), ("Acct-Interim-Interval", 60), ("Session-Timeout", CLAIM_SECONDS),
+)  # fmt: skip
+"""For who has just typed a good voucher, until it is redeemed and its own rows hold. No Class: the subscription is charged."""
 _SERVICES = {"mac": (HOTSPOT, DHCP), "ppp": (PPP,), "code": (HOTSPOT,)}
 """What a kind of name may be used for."""
 
@@ -44,6 +52,11 @@ class Reason(Enum):
     UNKNOWN_NAME = "unknown_name"
     NO_PASSWORD = "no_password"  # noqa: S105 (a reason)
     WRONG_PASSWORD = "wrong_password"  # noqa: S105 (a reason)
+    UNKNOWN_VOUCHER = "unknown_voucher"
+    VOUCHER_USED = "voucher_used"
+    VOUCHER_EXPIRED = "voucher_expired"
+    VOUCHER_STUCK = "voucher_stuck"
+    TOO_MANY_CODES = "too_many_codes"
     UNKNOWN_USER = "unknown_user"
     NOT_PAID = "not_paid"
     BAD_ROWS = "bad_rows"
@@ -65,11 +78,18 @@ REDIRECTS = {Reason.SUSPENDED: "duka-suspended", Reason.EXPIRED: "duka-expired",
 
 
 class Identity(NamedTuple):
-    """Who asks: the name as the router says it and as the tables key it. A device has proved it; a login not yet."""
+    """Who asks: the name as the router says it and as the tables key it. A device has proved it; a login not yet.
+
+    `typed`: a device whose owner typed this on the login page instead; whoever asks sees to it that it is a voucher's code.
+    """
 
     name: str
     table_name: str
     is_device: bool
+    typed: str = ""
+
+    def __repr__(self) -> str:
+        return f"Identity({self.name})"
 
 
 class Accept(NamedTuple):
@@ -93,8 +113,10 @@ class Reject(NamedTuple):
 def decide(
     request: AccessRequest, client: NasClient, rows_of: Callable[[str], Entitlement | None], now: datetime
 ) -> Accept | Reject:
-    """Yes or no. `rows_of` is asked, by table name, only for a name that may have rows."""
+    """Yes or no. `rows_of` is asked, by table name, only for a name that may have rows. No voucher is known here."""
     who = identify(request, client)
+    if isinstance(who, Identity) and who.typed:
+        return Reject(Reason.UNKNOWN_VOUCHER)
     return who if isinstance(who, Reject) else admit(request, who, rows_of(who.table_name), now)
 
 
@@ -109,12 +131,29 @@ def identify(request: AccessRequest, client: NasClient) -> Identity | Reject:
         if request.service == PPP:  # 6
             return Reject(Reason.WRONG_SERVICE)
         refused = _prove(request, client.mac_auth_password)  # 8
-        return refused or Identity(name, table_name(name, client.realm), True)
+        typed = _typed(request) if refused and client.mac_auth_password else ""
+        if refused and not typed:
+            return refused
+        return Identity(name, table_name(name, client.realm), True, typed)
     if _LIKE_A_MAC.fullmatch(name):  # 4
         return Reject(Reason.BAD_MAC_FORM)
     if not _LOGIN.fullmatch(name):  # 7
         return Reject(Reason.UNKNOWN_NAME)
     return Identity(name, table_name(name, client.realm), False)
+
+
+def _typed(request: AccessRequest) -> str:
+    """What may be the code of a voucher, in clear; on the hotspot only, and empty when it is something else."""
+    pap = request.password
+    alone = request.chap is None and request.ms_chap is None and request.service == HOTSPOT
+    if not alone or not pap or len(pap) > _TYPED_BYTES_MAX or not _TYPED.fullmatch(pap):
+        return ""
+    return pap.decode("ascii")
+
+
+def claimed(who: Identity) -> Accept:
+    """Let in for a moment: a voucher has just become this device's."""
+    return Accept(who, CLAIM_REPLIES)
 
 
 def _prove(request: AccessRequest, expected: str) -> Reject | None:

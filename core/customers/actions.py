@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, select
 from sqlalchemy.exc import IntegrityError
 
-from core import codes
+from core import codes, tenants
 from core.customers.models import Customer, Device
 from core.errors import Refusal
 from core.phone import Msisdn
@@ -108,6 +108,23 @@ def recognise(uow: UnitOfWork, msisdn: Msisdn, language: str, network: str | Non
         else:
             uow.record("customer.recognised", made)
             return made
+    raise RuntimeError("no free account code found")
+
+
+@system_only
+def nameless(uow: UnitOfWork) -> Customer:
+    """Somebody new of whom nothing is known but that they typed a voucher; spoken to in the language of the ISP."""
+    language = tenants.current(uow).language
+    for _ in range(CODE_TRIES_MAX):
+        try:
+            with uow.session.begin_nested():
+                made = uow.add(
+                    Customer(account_code=codes.make(ACCOUNT_CODE_LENGTH), language=language, created_at=uow.now)
+                )
+        except IntegrityError:  # the code is taken
+            continue
+        uow.record("customer.nameless", made)
+        return made
     raise RuntimeError("no free account code found")
 
 

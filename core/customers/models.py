@@ -9,13 +9,14 @@ from sqlalchemy.orm import Mapped, mapped_column
 
 from core.customers.extras import Extras
 from core.db import Base, Sealed, Stored, TenantOwned, pk
+from core.phone import Msisdn
 from core.ports import MAC, PPP
 
 _HELD = text("released_at IS NULL")
 
 
 class Customer(TenantOwned, Base):
-    """Somebody who buys, known by their mobile number."""
+    """Somebody who buys, known by their mobile number; who has only ever typed a voucher on a login page has none yet."""
 
     __tablename__ = "customer"
     __table_args__ = (
@@ -25,8 +26,8 @@ class Customer(TenantOwned, Base):
     )
 
     id: Mapped[pk]
-    msisdn: Mapped[str] = mapped_column(String(20))
-    msisdn_hash: Mapped[str] = mapped_column(String(64))
+    msisdn: Mapped[str | None] = mapped_column(String(20))
+    msisdn_hash: Mapped[str | None] = mapped_column(String(64))
     """SHA-256 as M-Pesa computes it, only to recognise payers we already know (payments.md §1.4)."""
     account_code: Mapped[str] = mapped_column(String(12))
     """What they type as account number when paying to the Paybill by hand."""
@@ -35,6 +36,11 @@ class Customer(TenantOwned, Base):
     auto_renews: Mapped[bool] = mapped_column(default=False, server_default=text("(false)"))
     """What ends is bought again from the wallet, if that holds enough."""
     created_at: Mapped[datetime]
+
+    @property
+    def phone(self) -> Msisdn | None:
+        """Where they can be told something, if anywhere."""
+        return None if self.msisdn is None else Msisdn(self.msisdn)
 
 
 class Device(TenantOwned, Base):

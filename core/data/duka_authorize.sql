@@ -329,3 +329,61 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
         OFFSET 0
     ) AS a
 $$;
+
+-- ---- vouchers --------------------------------------------------------------------------------------------------------------
+
+CREATE OR REPLACE FUNCTION duka_claim_voucher(nas_address text, device text, hashed text, moment bigint) RETURNS text
+LANGUAGE plpgsql AS $$
+    -- What becomes of a voucher code typed on a router's own login page (decision 0022): the words of
+    -- core/vouchers/claims.py, in the same order, with the same limits. Empty: the router is not registered.
+    --
+    -- nas_address  source address of the packet
+    -- device       its MAC, as User-Name and Calling-Station-Id say it
+    -- hashed       SHA-256 of what was typed, as core/codes.py writes a code, in hexadecimal: no log sees a code
+    -- moment       when the packet came in, epoch seconds
+    DECLARE
+        instant timestamptz := to_timestamp(moment);
+        since timestamptz := instant - interval '1 hour';
+        sought bytea := decode(hashed, 'hex');
+        place record;
+        found_one record;
+        won bigint;
+    BEGIN
+        SELECT n.tenant_id, n.router_id INTO place FROM radius_nas AS n WHERE n.nasname = nas_address;
+        IF NOT FOUND THEN
+            RETURN '';
+        END IF;
+        IF (SELECT count(*) FROM voucher_guess AS g WHERE g.tenant_id = place.tenant_id AND g.mac = device AND g.at > since) >= 10
+            OR (SELECT count(*) FROM voucher_guess AS g WHERE g.tenant_id = place.tenant_id AND g.router_id = place.router_id AND g.at > since) >= 200
+        THEN
+            RETURN 'too_many_codes';
+        END IF;
+        UPDATE voucher AS v SET claimed_at = instant, claimed_by = device
+            WHERE v.tenant_id = place.tenant_id AND v.digest = sought
+                AND v.claimed_at IS NULL AND v.redeemed_at IS NULL AND v.voided_at IS NULL
+                AND (v.expires_at IS NULL OR v.expires_at > instant)
+                AND v.package_id IN (SELECT p.id FROM package AS p WHERE p.service = 'mac')
+            RETURNING v.id INTO won;
+        IF won IS NOT NULL THEN
+            INSERT INTO audit_entry (tenant_id, at, actor, event, subject_type, subject_id, facts)
+                VALUES (place.tenant_id, instant, 'system', 'voucher.claimed', 'voucher', won,
+                    json_build_object('mac', device, 'router', place.router_id));
+            INSERT INTO promise (tenant_id, queue, kind, payload, created_at, due_at, attempts)
+                VALUES (place.tenant_id, 'money', 'RedeemClaim', json_build_object('voucher_id', won), instant, instant, 0);
+            RETURN 'claimed';
+        END IF;
+        SELECT v.* INTO found_one FROM voucher AS v
+            WHERE v.tenant_id = place.tenant_id AND v.digest = sought;
+        IF NOT FOUND THEN
+            INSERT INTO voucher_guess (tenant_id, router_id, mac, at) VALUES (place.tenant_id, place.router_id, device, instant);
+            RETURN 'unknown_voucher';
+        END IF;
+        RETURN CASE
+            WHEN found_one.claimed_by = device AND found_one.redeemed_at IS NOT NULL THEN 'own'
+            WHEN found_one.claimed_by = device AND found_one.claimed_at IS NOT NULL
+                THEN CASE WHEN instant < found_one.claimed_at + interval '15 minutes' THEN 'claimed' ELSE 'voucher_stuck' END
+            WHEN found_one.claimed_at IS NOT NULL OR found_one.redeemed_at IS NOT NULL THEN 'voucher_used'
+            WHEN found_one.voided_at IS NOT NULL OR found_one.expires_at <= instant THEN 'voucher_expired'
+            ELSE 'wrong_service' END;
+    END
+$$;

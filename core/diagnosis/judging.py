@@ -27,7 +27,8 @@ _REASONS = {
     "outside_hours": ("its package lets it in at certain hours only, and not now", "wait, or sell another package"),
     "too_many_sessions": ("as many sessions as allowed are open already", "end one of them, or sell a package for more devices"),
     "wrong_password": (
-        "its router proved itself with another secret than the one kept here", "bring the router in line: `duka router repair NAME`",
+        "its router proved itself with another secret than the one kept here, or somebody typed no code into its login page",
+        "bring the router in line: `duka router repair NAME`",
     ),
     "no_password": ("its router sends no password for devices", "bring the router in line: `duka router repair NAME`"),
     "bad_mac_form": ("its router writes addresses in another form", "bring the router in line: `duka router repair NAME`"),
@@ -35,6 +36,11 @@ _REASONS = {
     "wrong_service": ("it came in by a way that its package is not for", "a line needs a package for lines, a device one for devices"),
     "bad_rows": ("RADIUS does not understand its rows", "somebody wrote into the tables by hand: `duka doctor`"),
     "quota_unknown": ("RADIUS could not find out what data is left", "somebody wrote into the tables by hand: `duka doctor`"),
+    "unknown_voucher": ("a wrong code was typed on its login page", "compare the code with the card"),
+    "voucher_used": ("a used voucher was typed on its login page", "sell them another"),
+    "voucher_expired": ("a voucher that is no longer valid was typed on its login page", "sell them another"),
+    "voucher_stuck": ("its voucher was taken, and what it sells was not given", "see what is parked: `duka doctor`, `duka promise retry`"),
+    "too_many_codes": ("too many wrong codes were typed there", "wait an hour, or sell them a package"),
     "unknown_user": ("RADIUS knows no such login", "compare the spelling with `duka customer login list PHONE`"),
 }  # fmt: skip
 _NOT_PAID = {

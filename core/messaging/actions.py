@@ -21,12 +21,14 @@ RANK = {"queued": 0, "accepted": 1, "sent": 2, "delivered": 3, "failed": 3}
 
 
 @customers_may
-def notify(uow: UnitOfWork, key: str, msisdn: Msisdn, language: str, template: str, **facts: object) -> Message | None:
-    """Text somebody once. None when `key` was used before or the gateway cannot reach the number.
+def notify(
+    uow: UnitOfWork, key: str, msisdn: Msisdn | None, language: str, template: str, **facts: object
+) -> Message | None:
+    """Text somebody once. None when `key` was used before, there is no number, or the gateway cannot reach it.
 
     Facts from outside are stripped of control characters and brought into GSM-7; money, times and codes are ours.
     """
-    if _known(uow, key) is not None:
+    if msisdn is None or _known(uow, key) is not None:
         return None
     words = MESSAGES.say(language, template, **{name: one_line(str(value)) for name, value in facts.items()})
     return _queue(uow, key, msisdn, template, words, link_id=None)

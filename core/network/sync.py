@@ -25,6 +25,7 @@ from core.uow import OWN_TENANT, UnitOfWork
 
 SEEN_WINDOW = timedelta(minutes=15)
 ROUTERS_TO_TRY_MAX = 5
+_SPENT = ("over", "used up", "nothing running", "released")
 RELEASED_WINDOW = timedelta(days=7)
 """Rows of devices released longer ago were removed long since."""
 
@@ -139,10 +140,19 @@ def synced(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> None:
         found = customers.device(uow, device_id)
         name = username(found.mac, realm) if found is not None else ""
         uow.later(LogIn(device_id, router_id, news.get(name, "")))
+    _let_go(uow, customer_id, now)
     for mac, router_id in now.logouts:
         uow.later(LogOut(mac, router_id))
     for name, router_id, lease in now.settles:
         uow.later(Settle(name, router_id, lease, news.get(name, "")))
+
+
+def _let_go(uow: UnitOfWork, customer_id: int, now: AccessPlan) -> None:
+    """What a nameless customer had is used up: their device may be anybody's again, who buys it time under their own number."""
+    who = customers.customer(uow, customer_id)
+    if who.msisdn is None and all(not access.allowed and access.reason in _SPENT for access in now.accesses):
+        for device in customers.devices(uow, customer_id):
+            customers.release_device(uow, who, device)
 
 
 def _devices_taken_over(uow: UnitOfWork, customer_id: int, plan: AccessPlan) -> list[Device]:

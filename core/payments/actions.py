@@ -240,7 +240,7 @@ def claim(uow: UnitOfWork, who: Customer, receipt_no: str) -> Arrival:
         raise NoSuchReceipt(receipt=receipt_no)
     if deposit.customer_id == who.id:
         return Arrival("known receipt", False, who.id, deposit_id=deposit.id)
-    if deposit.customer_id is not None or not _payer_fits(Msisdn(who.msisdn), deposit.payer_hint or ""):
+    if deposit.customer_id is not None or who.phone is None or not _payer_fits(who.phone, deposit.payer_hint or ""):
         raise NotYourReceipt(receipt=receipt_no)
     deposit.customer_id = who.id
     ledger.transfer(

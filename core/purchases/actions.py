@@ -13,7 +13,6 @@ from core.errors import Refusal
 from core.ledger import Code, chart
 from core.money import SCALE, Money
 from core.payments import Arrival, Payment
-from core.phone import Msisdn
 from core.ports import NotPaid, Paid
 from core.purchases.models import Purchase
 from core.roles import SYSTEM, customers_may, system_only
@@ -180,7 +179,7 @@ def _serve(uow: UnitOfWork, arrival: Arrival) -> None:
     who = customers.customer(uow, customer_id)
     held = ledger.balance(uow, chart.wallet(customer_id), tenants.current(uow).currency)
     messaging.notify(
-        uow, f"kept:{arrival.deposit_id}", Msisdn(who.msisdn), who.language,
+        uow, f"kept:{arrival.deposit_id}", who.phone, who.language,
         "money_kept", balance=held,
     )  # fmt: skip
 
@@ -212,7 +211,7 @@ def complete(uow: UnitOfWork, order: Purchase) -> bool:
     template = "bought" if connected else "bought_no_device"
     until = time.ends_at.astimezone(tenants.zone(tenant)).strftime("%d.%m. %H:%M")
     messaging.notify(
-        uow, f"receipt:{order.id}", Msisdn(who.msisdn), who.language, template, package=package.name, price=order.price,
+        uow, f"receipt:{order.id}", who.phone, who.language, template, package=package.name, price=order.price,
         until=until, shop=tenant.name, account=who.account_code,
     )  # fmt: skip
     uow.record("purchase.completed", order, package=package.code)
@@ -239,7 +238,7 @@ def _tell_not_paid(uow: UnitOfWork, payment: Payment, why: str) -> None:
     who = customers.customer(uow, payment.customer_id)
     template = f"not_paid_{why}" if f"not_paid_{why}" in messaging.MESSAGES.keys() else "not_paid_other"  # noqa: SIM118
     messaging.notify(
-        uow, f"not_paid:{payment.id}", Msisdn(who.msisdn), who.language, template, amount=payment.amount,
+        uow, f"not_paid:{payment.id}", who.phone, who.language, template, amount=payment.amount,
         paybill=tenants.settings_of(uow).paybill or "", account=who.account_code,
     )  # fmt: skip
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from core import catalog, customers, ledger, messaging, subscriptions, tenants
 from core.ledger import chart
-from core.phone import Msisdn
 from core.purchases.actions import buy_at
 from core.purchases.models import Purchase
 from core.roles import system_only
@@ -25,7 +24,7 @@ def renew(uow: UnitOfWork, subscription_id: int) -> Purchase | None:
         return None
     package = catalog.package(uow, row.package_id)
     key = f"renewal:{row.id}:{int(row.ends_at.timestamp())}"
-    tell = Msisdn(who.msisdn), who.language
+    tell = who.phone, who.language
     dial = tenants.settings_of(uow).dial
     try:
         price = catalog.quote(uow, package)

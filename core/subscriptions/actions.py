@@ -12,7 +12,6 @@ from core import customers, messaging, tenants
 from core.catalog import MAC, SERVICES, Profile
 from core.customers import Customer
 from core.errors import Refusal
-from core.phone import Msisdn
 from core.roles import Can, customers_may, requires, system_only
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Begin, Left, Offer, Term, first_reminder, remaining, stack
@@ -206,7 +205,7 @@ def exhaust(uow: UnitOfWork, row: Subscription) -> bool:
     if goes_on is None or goes_on is row:
         who = customers.customer(uow, row.customer_id)
         messaging.notify(
-            uow, ending_key(row.id, row.quota_bytes), Msisdn(who.msisdn), who.language,
+            uow, ending_key(row.id, row.quota_bytes), who.phone, who.language,
             "slowed" if row.slows else "ended_data", dial=tenants.settings_of(uow).dial,
         )  # fmt: skip
     return True

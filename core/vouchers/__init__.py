@@ -9,6 +9,22 @@ from core.vouchers.actions import (
     redeem,
     void,
 )
-from core.vouchers.models import Voucher
+from core.vouchers.claims import CLAIM_WINDOW, ROUTER_GUESSES_MAX, claim, forget_guesses, redeem_claim
+from core.vouchers.models import Guess, Voucher
 
-__all__ = ["TooManyTries", "UnknownVoucher", "Voucher", "VoucherExpired", "VoucherUsed", "issue", "redeem", "void"]
+__all__ = [
+    "CLAIM_WINDOW",
+    "ROUTER_GUESSES_MAX",
+    "Guess",
+    "TooManyTries",
+    "UnknownVoucher",
+    "Voucher",
+    "VoucherExpired",
+    "VoucherUsed",
+    "claim",
+    "forget_guesses",
+    "issue",
+    "redeem",
+    "redeem_claim",
+    "void",
+]

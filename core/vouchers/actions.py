@@ -43,7 +43,7 @@ def issue(uow: UnitOfWork, package: catalog.Package, *, expires_at: datetime | N
     code = codes.make(CODE_LENGTH)
     voucher = uow.add(
         Voucher(
-            digest=_digest(code), ending=code[-3:], package_id=package.id, value_minor=package.price_minor,
+            digest=digest_of(code), ending=code[-3:], package_id=package.id, value_minor=package.price_minor,
             currency=package.currency, issued_at=uow.now, expires_at=expires_at,
         )
     )  # fmt: skip
@@ -54,7 +54,7 @@ def issue(uow: UnitOfWork, package: catalog.Package, *, expires_at: datetime | N
 @requires(Can.ISSUE_VOUCHERS)
 def void(uow: UnitOfWork, voucher: Voucher) -> None:
     """Make an unused voucher worthless."""
-    if voucher.redeemed_at is not None:
+    if voucher.redeemed_at is not None or voucher.claimed_at is not None:
         raise VoucherUsed(ending=voucher.ending)
     voucher.voided_at = voucher.voided_at or uow.now
     uow.record("voucher.voided", voucher)
@@ -76,17 +76,24 @@ def redeem(uow: UnitOfWork, customer: Customer, typed: str) -> purchases.Purchas
     code = codes.normalise(typed)
     voucher = None
     if len(code) == CODE_LENGTH and codes.is_sound(code):
-        voucher = uow.session.scalar(select(Voucher).where(Voucher.digest == _digest(code)).with_for_update())
+        voucher = uow.session.scalar(select(Voucher).where(Voucher.digest == digest_of(code)).with_for_update())
     if voucher is None:
         uow.add(FailedTry(customer_id=customer.id, at=uow.now))
         raise UnknownVoucher()
-    if voucher.redeemed_at is not None and voucher.redeemed_by != customer.id:
+    if voucher.redeemed_by != customer.id and (voucher.redeemed_at is not None or voucher.claimed_at is not None):
         raise VoucherUsed(ending=voucher.ending)
+    expired = voucher.expires_at is not None and voucher.expires_at <= uow.now
+    if voucher.redeemed_at is None and (expired or voucher.voided_at is not None):
+        raise VoucherExpired(ending=voucher.ending)
+    return spend(uow, voucher, customer)
+
+
+@customers_may
+def spend(uow: UnitOfWork, voucher: Voucher, customer: Customer) -> purchases.Purchase:
+    """A voucher that is known to be good and this customer's: wallet money, and the package for it. A repeat changes nothing."""
+    value = Money(voucher.value_minor, voucher.currency)
     if voucher.redeemed_at is None:
-        if voucher.voided_at is not None or (voucher.expires_at is not None and voucher.expires_at <= uow.now):
-            raise VoucherExpired(ending=voucher.ending)
         voucher.redeemed_at, voucher.redeemed_by = uow.now, customer.id
-        value = Money(voucher.value_minor, voucher.currency)
         if value.minor:
             ledger.transfer(
                 uow, key=f"voucher:{voucher.id}", code=Code.VOUCHER, debit=chart.VOUCHERS,
@@ -94,15 +101,9 @@ def redeem(uow: UnitOfWork, customer: Customer, typed: str) -> purchases.Purchas
             )  # fmt: skip
         uow.record("voucher.redeemed", voucher, customer=customer.id)
     package = catalog.package(uow, voucher.package_id)
-    return purchases.buy_at(
-        uow,
-        customer,
-        package,
-        Money(voucher.value_minor, voucher.currency),
-        key=f"voucher:{voucher.id}",
-        from_wallet=True,
-    )
+    return purchases.buy_at(uow, customer, package, value, key=f"voucher:{voucher.id}", from_wallet=True)
 
 
-def _digest(code: str) -> bytes:
+def digest_of(code: str) -> bytes:
+    """What is kept of a code (normalised)."""
     return hashlib.sha256(code.encode()).digest()

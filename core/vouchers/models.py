@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import ForeignKey, Index, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
-from core.db import Base, TenantOwned, pk
+from core.db import Base, Id, TenantOwned, pk
 
 
 class Voucher(TenantOwned, Base):
@@ -27,6 +27,21 @@ class Voucher(TenantOwned, Base):
     redeemed_at: Mapped[datetime | None]
     redeemed_by: Mapped[int | None]
     voided_at: Mapped[datetime | None]
+    claimed_at: Mapped[datetime | None]
+    claimed_by: Mapped[str | None] = mapped_column(String(17))
+    """The MAC on whose router's login page it was typed: nobody else can use it from that moment (decision 0022)."""
+
+
+class Guess(TenantOwned, Base):
+    """A wrong code typed on a router's own login page: by which device, at which router."""
+
+    __tablename__ = "voucher_guess"
+    __table_args__ = (Index("ix_voucher_guess_mac", "mac", "at"), Index("ix_voucher_guess_router", "router_id", "at"))
+
+    id: Mapped[pk]
+    router_id: Mapped[int] = mapped_column(Id)
+    mac: Mapped[str] = mapped_column(String(17))
+    at: Mapped[datetime]
 
 
 class FailedTry(TenantOwned, Base):

@@ -23,6 +23,7 @@ from sim.routeros import VirtualRouter
 from sim.routeros.dialled import Concentrator
 from sim.routeros.phones import NoAnswer, Phone, Reply
 from sim.routeros.tunnel import ServerEnd
+from tests.journeys.login_form import issue, told_by, type_code
 from tests.journeys.told import order, pay, until_prompted
 from tests.town import Town, open_town
 
@@ -142,7 +143,7 @@ def arrived(phone: Phone) -> str:
     """What its owner sees after joining: the phone looks whether it is free, and is led to the portal."""
     login = phone.browse(PROBE)
     assert login.by_router
-    where = re.search(r'http-equiv="refresh" content="1;url=([^"]+)"', login.text)
+    where = re.search(r'http-equiv="refresh" content="4;url=([^"]+)"', login.text)
     assert where is not None, login.text
     page = phone.browse(unescape(where[1]))
     assert (page.status, page.by_router) == (200, False)
@@ -221,6 +222,19 @@ def test_while_the_portal_is_away_the_routers_own_page_says_what_to_dial(bench: 
     pay(town)
     town.pass_time(31)
     assert phone.online
+
+
+def test_while_the_portal_is_away_a_voucher_typed_on_the_routers_own_page_lets_in(bench: Bench) -> None:
+    town, router = bench.town, bench.router
+    bench.set_up()
+    town.work_off()
+    phone = router.around.join(SSID, MAC)
+    page = type_code(phone, issue(town.app, town.shop.tenant_id), phone.browse(PROBE))
+    assert phone.online and told_by(page) == "You are online."
+    town.pass_time(180)
+    assert phone.online
+    assert phone.get(ELSEWHERE).text.startswith('{"due"')
+    assert town.totals()["vouchers"] == -20_00
 
 
 @pytest.mark.first_database

@@ -158,7 +158,7 @@ PASSWORDS = [
     Case("a CHAP password of 18 octets", Reject("wrong_password"), paid(), Ask(method="none", add=(("CHAP-Password", bytes(18)),))),
     Case("a CHAP password of nothing but zeros", Reject("wrong_password"), paid(), Ask(method="none", add=(("CHAP-Password", bytes(17)),))),
     Case("a device whose rows have a password: the router's counts", standard(), paid(password=LOGIN_PASSWORD)),
-    Case("a device whose rows have a password: it does not count", Reject("wrong_password"), paid(password=LOGIN_PASSWORD), Ask(password=LOGIN_PASSWORD)),
+    Case("a device whose rows have a password: it does not count", Reject("wrong_password"), paid(password="long and random"), Ask(password="long and random")),
     *map(password, UNUSUAL), *(password(each, "chap") for each in UNUSUAL), *(password(each, "mschap2") for each in UNUSUAL),
     Case("PPP, PAP, wrong", Reject("wrong_password", "This login is not known here. Dial *384*35711# to buy."), account(), Ask(user="{login}", how="ppp", password="guess")),
     Case("PPP, CHAP, wrong", Reject("wrong_password"), account(), Ask(user="{login}", how="ppp", method="chap", password="guess")),

@@ -1,6 +1,8 @@
 """What routers report about sessions: kept in `radacct`, charged to the subscription and to the day by the difference.
 
-A batch of packets is one transaction of a few statements, whichever routers and ISPs it comes from.
+A batch of packets is one transaction of a few statements, whichever routers and ISPs it comes from. PostgreSQL is asked who
+reports, then what is known of the sessions, then (mostly of new ones) who pays; what follows from that is sent without
+waiting for any of it, and looked at when all of it is done.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from sqlalchemy import RowMapping, bindparam, select
 from sqlalchemy.orm import Session as Visit
 
 from core import subscriptions
+from core.many import Outcome, unawaited
 from core.network import accounting_rows as rows
 from core.network import usage
 from core.network.desired import username
@@ -33,7 +36,7 @@ from core.radius_tables import radacct
 from core.roles import system_only
 from core.uow import UnitOfWork, bind_tenant
 
-__all__ = ["CLASS_PREFIX", "account", "account_many", "open_sessions", "open_sessions_of"]
+__all__ = ["CLASS_PREFIX", "account", "account_many", "booking", "open_sessions", "open_sessions_of"]
 
 
 @system_only
@@ -46,20 +49,37 @@ def account(uow: UnitOfWork, event: AccountingEvent) -> None:
 def account_many(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> None:
     """Take note of packets in the order in which they came. They may come from any router of any ISP: the visit needs no tenant.
 
+    Raises as `booking` does.
+    """
+    with booking(uow, events):
+        pass
+
+
+@system_only
+@contextmanager
+def booking(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> Iterator[None]:
+    """The same, for who has something else to do meanwhile, without the database: the block runs while PostgreSQL still
+    writes, and all is written when it ends.
+
     Doubled, late and reordered ones change nothing that a later one has said better. Packets from addresses that are no
     router (any more) are passed over. Whoever has used up the data is suspended at once. Raises SQLAlchemy's errors, and
     then nothing of the batch is kept: IntegrityError or OperationalError (40001, 40P01) when another server was faster.
     """
-    rows.by_index(uow)
-    reporters = rows.reporters(uow, {event.nas_address for event in events})
     growths: list[Growth] = []
-    for turn in _turns([event for event in events if event.nas_address in reporters]):
-        for event in turn.ends:
-            rows.end_all(uow, event.nas_address, event.at)
-        if turn.news:
-            growths += _take_note(uow, reporters, turn.news)
-    if growths:
-        _charge(uow, reporters, growths)
+    updates: list[rows.Update] = []
+    with unawaited(uow.connection):
+        rows.by_index(uow)
+        reporters = rows.reporters(uow, {event.nas_address for event in events})
+        for turn in _turns([event for event in events if event.nas_address in reporters]):
+            rows.end_all(uow, turn.ends)
+            if turn.news:
+                _take_note(uow, reporters, turn.news, growths, updates)
+        used_up = _charge(uow, reporters, growths)
+        yield
+    rows.overtaken(updates)
+    for number, tenant_id in used_up.fetchall():
+        with _as_tenant(uow, tenant_id) as visit:
+            subscriptions.exhaust(visit, subscriptions.subscription(visit, number))
 
 
 @dataclass(slots=True)
@@ -85,15 +105,18 @@ def _turns(events: Sequence[AccountingEvent]) -> list[_Turn]:
 
 
 def _take_note(
-    uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], events: Sequence[AccountingEvent]
-) -> list[Growth]:
-    """Packets of one session are put together before anything is written."""
+    uow: UnitOfWork,
+    reporters: Mapping[str, rows.Reporter],
+    events: Sequence[AccountingEvent],
+    growths: list[Growth],
+    updates: list[rows.Update],
+) -> None:
+    """Packets of one session are put together before anything is written. Adds to `growths` and `updates`."""
     named = [(event, event.unique_id) for event in events]
     sessions = rows.known_sessions(uow, dict.fromkeys(name for _, name in named))
     owners = rows.owners(uow, _names_to_ask(reporters, named, sessions))
     aside: list[Session] = []
     starts: list[AccountingEvent] = []
-    growths: list[Growth] = []
     for event, name in named:
         known = sessions.get(name)
         klass = event.klass
@@ -115,13 +138,9 @@ def _take_note(
         growths.append(
             Growth(event, subscription_id(klass) or 0, begun.input_bytes, begun.output_bytes, begun.seconds, sessions=1)
         )
-    _write(uow, [*aside, *sessions.values()], starts)
-    return growths
-
-
-def _write(uow: UnitOfWork, sessions: Sequence[Session], starts: Sequence[AccountingEvent]) -> None:
-    rows.update_sessions(uow, [session for session in sessions if session.in_table and session.changed])
-    rows.insert_sessions(uow, [session for session in sessions if not session.in_table])
+    written = [*aside, *sessions.values()]
+    updates += rows.update_sessions(uow, [session for session in written if session.in_table and session.changed])
+    rows.insert_sessions(uow, [session for session in written if not session.in_table])
     rows.end_older(uow, starts)
 
 
@@ -146,8 +165,9 @@ def _names_to_ask(
 # ---- who pays ----------------------------------------------------------------------------------------------------------
 
 
-def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]) -> None:
+def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]) -> Outcome:
     """Once per subscription and day, subscriptions first, each in the order of its key: two servers do not wait for each other.
+    Its rows are the subscriptions whose data is used up by it, and their tenants.
 
     A subscription of another ISP than the router's is nobody's: there the day alone counts.
     """
@@ -156,22 +176,20 @@ def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Se
         if growth.subscription_id:
             payer = subscriptions.Payer(growth.subscription_id, reporters[growth.event.nas_address].tenant_id)
             used[payer] += growth.input_bytes + growth.output_bytes
-    meters = subscriptions.use_many(uow, used)
+    strangers = {subscriptions.Payer(*found) for found in subscriptions.strangers(uow, used).fetchall()}
+    used_up = subscriptions.use_many(uow, {payer: more for payer, more in used.items() if payer not in strangers})
     days: dict[usage.DayKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
     for growth in growths:
         event = growth.event
         reporter = reporters[event.nas_address]
-        charged = growth.subscription_id if (growth.subscription_id, reporter.tenant_id) in meters else 0
+        charged = 0 if (growth.subscription_id, reporter.tenant_id) in strangers else growth.subscription_id
         day = days[reporter.tenant_id, usage.day_of(event.at, reporter.timezone), event.username, charged]
         day[0] += growth.input_bytes
         day[1] += growth.output_bytes
         day[2] += growth.seconds
         day[3] += growth.sessions
     usage.add(uow, days)
-    for payer, meter in meters.items():
-        if meter.runs_out_with(used[payer]):
-            with _as_tenant(uow, payer.tenant_id) as visit:
-                subscriptions.exhaust(visit, subscriptions.subscription(visit, payer.subscription_id))
+    return used_up
 
 
 @contextmanager

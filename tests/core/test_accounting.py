@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -61,8 +60,8 @@ def test_whatever_batches_packets_come_in_everything_adds_up_to_what_the_router_
         for more_received, more_sent, passed in own:
             received, sent, seconds = received + more_received, sent + more_sent, seconds + passed
             at = market.clock.now() + timedelta(seconds=seconds)
-            told.append(replace(told[0], kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
-        packets += [*told[:-1], replace(told[-1], kind="stop")]
+            told.append(told[0]._replace(kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
+        packets += [*told[:-1], told[-1]._replace(kind="stop")]
         expected += received + sent
     arriving = data.draw(st.permutations(packets + data.draw(st.lists(st.sampled_from(packets), max_size=6))))
     while arriving:

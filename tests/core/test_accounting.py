@@ -263,3 +263,13 @@ def test_what_stopped_or_ended_already_is_not_cut_again(market: Shop) -> None:
     with market.app.engine.connect() as connection:
         assert list(connection.scalars(select(Suspension.reason))) == ["operator"]
     assert (used(market, ended), used(market, stopped)) == (2000, 2000)
+
+
+def test_names_that_look_like_something_else_to_a_database_are_kept_as_they_were_said(market: Shop) -> None:
+    names = ['"', "\\", '\\"', "a,b", "{a}", "NULL", "null", "", " a ", "'; --", "%s :uid", "é\u2028"]
+    subscription = sell(market)
+    tell(market, *(event(market, "start", f"s{n}", subscription, 10, mac=name) for n, name in enumerate(names)))
+    tell(market, *(event(market, "interim", f"s{n}", subscription, 30, mac=name) for n, name in enumerate(names)))
+    assert sorted((row.username, row.acctoutputoctets) for row in sessions(market)) == sorted((n, 15) for n in names)
+    assert sorted(row.username for row in days(market)) == sorted(names)
+    assert used(market, subscription) == 30 * len(names)

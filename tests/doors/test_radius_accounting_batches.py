@@ -12,7 +12,7 @@ import pytest
 from pyrad import packet as wire
 from sqlalchemy import event, text
 
-from radius.accounting import Accounting
+from radius.accounting import OUT_OF_REACH, Accounting
 from radius.batch import Answer, Question
 from radius.packet import decode
 from tests.doors.radius_side import NAMES, SECRET, House, house
@@ -186,3 +186,34 @@ def test_only_interim_updates_do_not_wait_for_the_disk(house: House, statuses: l
     assert all(answer.raw for answer in answers)
     waits_not = any("synchronous_commit" in statement for statement in sent)
     assert waits_not == (forgettable and house.app.engine.dialect.name == "postgresql")
+
+
+def test_a_database_that_hangs_up_amid_a_batch_is_a_database_out_of_reach_and_the_next_report_counts(
+    house: House,
+) -> None:
+    """SQLite has nobody who could hang up."""
+    if house.app.engine.dialect.name != "postgresql":
+        return
+    subscription = house.pay(quota_bytes=10**12)
+    klass = f"duka:{subscription}"
+    deliver(house, [report(5, "Start", klass=klass)])
+    hung_up: list[str] = []
+
+    def hang_up(statement: str) -> None:
+        if "acctupdatetime = v.heard" in statement and not hung_up:
+            hung_up.append(statement)
+            with house.app.engine.connect() as other:
+                its_process = text(
+                    "SELECT pg_terminate_backend(pid) FROM pg_locks JOIN pg_database d ON d.oid = database"
+                    " WHERE locktype = 'advisory' AND datname = current_database()"
+                )
+                assert other.execute(its_process).all()
+
+    with overheard(house, hang_up), pytest.raises(OUT_OF_REACH):
+        deliver(house, [report(5, "Interim-Update", total=700, klass=klass)])
+    assert hung_up
+    assert house.session().acctoutputoctets == 0
+    assert house.used_bytes(subscription) == 0
+    answers = deliver(house, [report(5, "Interim-Update", total=700, klass=klass)])
+    assert [answer.kind for answer in answers] == ["accounted"]
+    assert house.used_bytes(subscription) == 700

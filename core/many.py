@@ -58,18 +58,14 @@ def unawaited(connection: Connection) -> Iterator[None]:
     if connection.dialect.name != "postgresql":
         yield
         return
-    fairy, driver_error = connection.connection, connection.dialect.loaded_dbapi.Error
+    dialect = connection.dialect
     try:
         with _driver(connection).pipeline():
             yield
-    except driver_error as error:
-        gone = connection.dialect.is_disconnect(error, fairy, None)
-        if gone:
-            connection.invalidate(error)
+    except dialect.loaded_dbapi.Error as error:
         raise DBAPIError.instance(
-            "one of a stream", None, error, driver_error, hide_parameters=True, connection_invalidated=gone,
-            dialect=connection.dialect,
-        ) from error  # fmt: skip
+            "one of a stream", None, error, dialect.loaded_dbapi.Error, hide_parameters=True, dialect=dialect
+        ) from error
 
 
 def ask(connection: Connection, text: str, values: Mapping[str, Any]) -> Outcome:

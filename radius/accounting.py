@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import lru_cache
 
@@ -31,7 +31,7 @@ KINDS = {
     "Start": "start", "Stop": "stop", "Interim-Update": "interim", "Accounting-On": "on", "Accounting-Off": "off",
 }  # fmt: skip
 WORD_LENGTH_MAX = 253
-WORDS_KEPT_MAX = 32_768
+WORDS_KEPT_MAX, NAMES_KEPT_MAX = 32_768, 256
 DELAY_SECONDS_MAX = 30 * 86_400
 SESSION_SECONDS_MAX = 10 * 366 * 86_400
 SESSION_BYTES_MAX = 10**15
@@ -42,6 +42,8 @@ IN_EACH_OTHERS_WAY = ("40001", "40P01", "23505")
 OUT_OF_REACH = (OperationalError, InterfaceError, PoolTimeout)
 UNRECORDABLE = (SQLAlchemyError, Refusal, ValueError, OverflowError)
 """What one packet may be to blame for, unless the database is out of reach."""
+
+Understood = tuple[Question, AccountingEvent | None]
 
 log = structlog.get_logger()
 
@@ -59,14 +61,15 @@ class Accounting:
         Raises `SQLAlchemyError` when the database cannot be reached, or at the end when some could not be recorded; those
         are not answered and will be said again.
         """
-        understood: list[tuple[Question, bytes, AccountingEvent | None]] = []
+        understood: list[Understood] = []
+        now = self._app.clock.now()
         for question in batch:
             try:
-                understood.append(self._read(question))
+                understood.append((question, _read(question, now)))
             except Dropped as drop:
                 yield Answer(question, None, drop.why)
         try:
-            self._record([event for _, _, event in understood if event is not None])
+            answers = self._record(understood)
         except OUT_OF_REACH:
             raise
         except UNRECORDABLE as error:
@@ -75,45 +78,58 @@ class Accounting:
             log.warning("radius.batch_taken_apart", packets=len(understood), error=type(error).__name__)
             yield from self._one_by_one(understood)
             return
-        for question, raw, _ in understood:
-            yield Answer(question, raw, "accounted")
+        yield from answers
 
-    def _one_by_one(self, understood: Sequence[tuple[Question, bytes, AccountingEvent | None]]) -> Iterator[Answer]:
+    def _one_by_one(self, understood: Sequence[Understood]) -> Iterator[Answer]:
         refused: Exception | None = None
-        for question, raw, event in understood:
+        for each in understood:
             try:
-                self._record([event] if event is not None else [])
+                answers = self._record([each])
             except OUT_OF_REACH:
                 raise
             except UNRECORDABLE as error:
                 refused = error
             else:
-                yield Answer(question, raw, "accounted")
+                yield from answers
         if refused is not None:
             raise refused
 
-    def _read(self, question: Question) -> tuple[Question, bytes, AccountingEvent | None]:
-        packet, client = question.packet, question.client
-        secret = client.secret.encode()
-        check_accounting(packet, secret)
-        check_signature(packet, secret, demanded=False)
-        event = read_event(packet, client, self._app.clock.now())
-        return question, reply(packet, ACCOUNTING_RESPONSE, secret, signed=False), event
+    def _record(self, understood: Sequence[Understood]) -> list[Answer]:
+        """One transaction; the answers are made while the database still writes, and are good once this returns.
 
-    def _record(self, events: Sequence[AccountingEvent]) -> None:
-        """One transaction. What only says how far a session has come may be committed without waiting for the disk: the
-        next report says it again. Two servers that stood in each other's way: once more."""
+        What only says how far a session has come may be committed without waiting for the disk: the next report says it again.
+        Two servers that stood in each other's way: once more.
+        """
+        questions = [question for question, _ in understood]
+        events = [event for _, event in understood if event is not None]
         if not events:
-            return
+            return _answers(questions)
         forgettable = all(event.kind == "interim" for event in events)
         for attempt in range(ATTEMPTS_MAX):
             try:
-                with self._app.work(None, forgettable=forgettable) as uow:
-                    network.account_many(uow, events)
-                return
+                with self._app.work(None, forgettable=forgettable) as uow, network.booking(uow, events):
+                    answers = _answers(questions)
+                return answers
             except DBAPIError as error:
                 if getattr(error.orig, "sqlstate", None) not in IN_EACH_OTHERS_WAY or attempt == ATTEMPTS_MAX - 1:
                     raise
+        raise AssertionError("the last attempt returns or raises")
+
+
+def _read(question: Question, now: datetime) -> AccountingEvent | None:
+    packet, client = question.packet, question.client
+    secret = client.secret.encode()
+    check_accounting(packet, secret)
+    check_signature(packet, secret, demanded=False)
+    return read_event(packet, client, now)
+
+
+def _answers(questions: Iterable[Question]) -> list[Answer]:
+    """Nothing but the router's own Proxy-State goes back, so they always fit."""
+    return [
+        Answer(each, reply(each.packet, ACCOUNTING_RESPONSE, each.client.secret.encode(), signed=False), "accounted")
+        for each in questions
+    ]
 
 
 _STATUS, _DELAY, _SESSION, _NAME, _CALLING, _CALLED, _PORT, _PORT_TYPE, _SECONDS, _CAUSE, _CLASS = (
@@ -134,7 +150,7 @@ def read_event(packet: Packet, client: NasClient, now: datetime) -> AccountingEv
     status = values.get(_STATUS)
     if status is None:
         raise Dropped("malformed")
-    kind = KINDS.get(word_for("Acct-Status-Type", _number(status)))
+    kind = KINDS.get(_name_of("Acct-Status-Type", status))
     if kind is None:
         log.info("radius.accounting_ignored", router_id=client.router_id, status=_number(status))
         return None
@@ -184,6 +200,7 @@ def _number(value: bytes | None) -> int:
     return int.from_bytes(value, "big")
 
 
+@lru_cache(maxsize=NAMES_KEPT_MAX)
 def _name_of(attribute: str, value: bytes | None) -> str:
     return "" if value is None else word_for(attribute, _number(value))
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from binascii import unhexlify
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 from pathlib import Path
@@ -177,7 +177,7 @@ def read_report(
     packet = Packet(ACCOUNTING_REQUEST, 0, b"", b"", values, {}, None)
     event = read_event(packet, client(address) or _nobody(address), heard)
     if event is not None and event.at < now - AGE_MAX:
-        event = replace(event, at=now - AGE_MAX)
+        event = event._replace(at=now - AGE_MAX)
     return heard, event
 
 

@@ -1,6 +1,6 @@
 """Routers, who may be on them, who is, and what they used."""
 
-from core.network.accounting import account, account_many, open_sessions
+from core.network.accounting import account, account_many, booking, open_sessions
 from core.network.actions import (
     NoSuchRouter,
     RouterExists,
@@ -158,6 +158,7 @@ __all__ = [
     "backup",
     "backups_of",
     "blueprint_of",
+    "booking",
     "came_home",
     "change_router",
     "change_settings",

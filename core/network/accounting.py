@@ -1,19 +1,23 @@
 """What routers report about sessions: kept in `radacct`, charged to the subscription and to the day by the difference.
 
-A batch of packets is one transaction of a few statements, whichever routers and ISPs it comes from.
+A batch of packets is one transaction of a few statements, whichever routers and ISPs it comes from. The database is asked who
+reports, what is known of the sessions, and whether those who shall pay exist; what follows from that is sent without waiting
+for any of it, and looked at when all of it is done.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sqlalchemy import RowMapping, bindparam, select
 from sqlalchemy.orm import Session as Visit
 
 from core import subscriptions
+from core.many import Outcome, unawaited
 from core.network import accounting_rows as rows
 from core.network import usage
 from core.network.desired import username
@@ -33,7 +37,7 @@ from core.radius_tables import radacct
 from core.roles import system_only
 from core.uow import UnitOfWork, bind_tenant
 
-__all__ = ["CLASS_PREFIX", "account", "account_many", "open_sessions", "open_sessions_of"]
+__all__ = ["CLASS_PREFIX", "account", "account_many", "booking", "open_sessions", "open_sessions_of"]
 
 
 @system_only
@@ -46,20 +50,40 @@ def account(uow: UnitOfWork, event: AccountingEvent) -> None:
 def account_many(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> None:
     """Take note of packets in the order in which they came. They may come from any router of any ISP: the visit needs no tenant.
 
+    Raises as `booking` does.
+    """
+    with booking(uow, events):
+        pass
+
+
+@system_only
+@contextmanager
+def booking(uow: UnitOfWork, events: Sequence[AccountingEvent]) -> Iterator[None]:
+    """The same, for who has something else to do meanwhile, without the database: the block runs while PostgreSQL still
+    writes, and all is written when it ends.
+
     Doubled, late and reordered ones change nothing that a later one has said better. Packets from addresses that are no
     router (any more) are passed over. Whoever has used up the data is suspended at once. Raises SQLAlchemy's errors, and
     then nothing of the batch is kept: IntegrityError or OperationalError (40001, 40P01) when another server was faster.
     """
-    rows.by_index(uow)
-    reporters = rows.reporters(uow, {event.nas_address for event in events})
-    growths: list[Growth] = []
-    for turn in _turns([event for event in events if event.nas_address in reporters]):
-        for event in turn.ends:
-            rows.end_all(uow, event.nas_address, event.at)
-        if turn.news:
-            growths += _take_note(uow, reporters, turn.news)
-    if growths:
-        _charge(uow, reporters, growths)
+    charges = _Charges()
+    updates: list[rows.Update] = []
+    with unawaited(uow.connection):
+        rows.by_index(uow)
+        reporters = rows.reporters(uow, {event.nas_address for event in events})
+        for turn in _turns([event for event in events if event.nas_address in reporters]):
+            rows.end_all(uow, turn.ends)
+            if turn.news:
+                news = _take_note(uow, reporters, turn.news)
+                strangers = _strangers(uow, reporters, news.growths)
+                updates += _write(uow, news)
+                _add_up(charges, reporters, news.growths, strangers)
+        used_up = _charge(uow, charges)
+        yield
+    rows.overtaken(updates)
+    for number, tenant_id in used_up.fetchall():
+        with _as_tenant(uow, tenant_id) as visit:
+            subscriptions.exhaust(visit, subscriptions.subscription(visit, number))
 
 
 @dataclass(slots=True)
@@ -84,9 +108,15 @@ def _turns(events: Sequence[AccountingEvent]) -> list[_Turn]:
     return turns
 
 
-def _take_note(
-    uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], events: Sequence[AccountingEvent]
-) -> list[Growth]:
+class _News(NamedTuple):
+    """What a turn has told, not written yet: sessions as they are now, packets that began one, and what each packet added."""
+
+    sessions: list[Session]
+    starts: list[AccountingEvent]
+    growths: list[Growth]
+
+
+def _take_note(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], events: Sequence[AccountingEvent]) -> _News:
     """Packets of one session are put together before anything is written."""
     named = [(event, event.unique_id) for event in events]
     sessions = rows.known_sessions(uow, dict.fromkeys(name for _, name in named))
@@ -115,14 +145,14 @@ def _take_note(
         growths.append(
             Growth(event, subscription_id(klass) or 0, begun.input_bytes, begun.output_bytes, begun.seconds, sessions=1)
         )
-    _write(uow, [*aside, *sessions.values()], starts)
-    return growths
+    return _News([*aside, *sessions.values()], starts, growths)
 
 
-def _write(uow: UnitOfWork, sessions: Sequence[Session], starts: Sequence[AccountingEvent]) -> None:
-    rows.update_sessions(uow, [session for session in sessions if session.in_table and session.changed])
-    rows.insert_sessions(uow, [session for session in sessions if not session.in_table])
-    rows.end_older(uow, starts)
+def _write(uow: UnitOfWork, news: _News) -> list[rows.Update]:
+    updates = rows.update_sessions(uow, [each for each in news.sessions if each.in_table and each.changed])
+    rows.insert_sessions(uow, [each for each in news.sessions if not each.in_table])
+    rows.end_older(uow, news.starts)
+    return updates
 
 
 def _key(reporters: Mapping[str, rows.Reporter], event: AccountingEvent) -> str:
@@ -146,32 +176,53 @@ def _names_to_ask(
 # ---- who pays ----------------------------------------------------------------------------------------------------------
 
 
-def _charge(uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]) -> None:
-    """Once per subscription and day, subscriptions first, each in the order of its key: two servers do not wait for each other.
+@dataclass(slots=True)
+class _Charges:
+    """What is to be counted, once per subscription and once per day."""
 
-    A subscription of another ISP than the router's is nobody's: there the day alone counts.
-    """
-    used: dict[subscriptions.Payer, int] = defaultdict(int)
-    for growth in growths:
-        if growth.subscription_id:
-            payer = subscriptions.Payer(growth.subscription_id, reporters[growth.event.nas_address].tenant_id)
-            used[payer] += growth.input_bytes + growth.output_bytes
-    meters = subscriptions.use_many(uow, used)
-    days: dict[usage.DayKey, list[int]] = defaultdict(lambda: [0, 0, 0, 0])
+    used: dict[subscriptions.Payer, int] = field(default_factory=lambda: defaultdict(int))
+    days: dict[usage.DayKey, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0, 0, 0]))
+
+
+def _payer(reporters: Mapping[str, rows.Reporter], growth: Growth) -> subscriptions.Payer:
+    return subscriptions.Payer(growth.subscription_id, reporters[growth.event.nas_address].tenant_id)
+
+
+def _strangers(
+    uow: UnitOfWork, reporters: Mapping[str, rows.Reporter], growths: Sequence[Growth]
+) -> set[tuple[int, int]]:
+    """A subscription of another ISP than the router's is nobody's: there the day alone counts."""
+    payers = {_payer(reporters, growth) for growth in growths if growth.subscription_id}
+    return set(map(tuple, subscriptions.strangers(uow, payers).fetchall()))
+
+
+def _add_up(
+    charges: _Charges,
+    reporters: Mapping[str, rows.Reporter],
+    growths: Sequence[Growth],
+    strangers: Collection[tuple[int, int]],
+) -> None:
     for growth in growths:
         event = growth.event
         reporter = reporters[event.nas_address]
-        charged = growth.subscription_id if (growth.subscription_id, reporter.tenant_id) in meters else 0
-        day = days[reporter.tenant_id, usage.day_of(event.at, reporter.timezone), event.username, charged]
+        payer = _payer(reporters, growth)
+        known = growth.subscription_id != 0 and payer not in strangers
+        if known:
+            charges.used[payer] += growth.input_bytes + growth.output_bytes
+        today = usage.day_of(event.at, reporter.timezone)
+        day = charges.days[reporter.tenant_id, today, event.username, payer.subscription_id if known else 0]
         day[0] += growth.input_bytes
         day[1] += growth.output_bytes
         day[2] += growth.seconds
         day[3] += growth.sessions
-    usage.add(uow, days)
-    for payer, meter in meters.items():
-        if meter.runs_out_with(used[payer]):
-            with _as_tenant(uow, payer.tenant_id) as visit:
-                subscriptions.exhaust(visit, subscriptions.subscription(visit, payer.subscription_id))
+
+
+def _charge(uow: UnitOfWork, charges: _Charges) -> Outcome:
+    """Subscriptions first, each in the order of its key: two servers do not wait for each other. Its rows are the subscriptions
+    whose data is used up by it, and their tenants."""
+    used_up = subscriptions.use_many(uow, charges.used)
+    usage.add(uow, charges.days)
+    return used_up
 
 
 @contextmanager

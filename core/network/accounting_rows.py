@@ -1,6 +1,6 @@
 """Sessions in `radacct`, read and written for a whole batch at a time: a handful of statements, however many packets.
 
-They are written for the driver (`core/many.py`). Open sessions are found by their id alone; ended ones only among the lately
+They are written for the driver (`core/many.py`) and run inside `unawaited`. Open sessions are found by their id alone; ended ones only among the lately
 ended, so that no month is opened in vain (decision 0013).
 """
 
@@ -9,15 +9,13 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import update
 from sqlalchemy.exc import DBAPIError
 
-from core.many import Many, moment_of, text_of
+from core.many import Many, Outcome, ask, moment_of, numbers, text_of, texts
 from core.network.sessions import REBOOT, STALE, AccountingEvent, Session
-from core.radius_tables import radacct
 from core.uow import UnitOfWork
 
 LATE = timedelta(days=35)
@@ -43,14 +41,16 @@ class Overtaken(Exception):
     """As PostgreSQL says it of a row that was moved: whoever hears it tries again."""
 
 
+_BY_INDEX = "SELECT " + ", ".join(
+    f"set_config('{way}', 'off', true)" for way in ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit")
+)
+
+
 def by_index(uow: UnitOfWork) -> None:
     """PostgreSQL cannot know how long a list will be and would rather read a whole table of a small ISP: for this
     transaction it is told not to."""
     if _on_postgresql(uow):
-        uow.connection.exec_driver_sql(
-            "SET LOCAL enable_seqscan = off; SET LOCAL enable_hashjoin = off; SET LOCAL enable_mergejoin = off;"
-            " SET LOCAL jit = off"
-        )
+        ask(uow.connection, _BY_INDEX, {})
 
 
 def _on_postgresql(uow: UnitOfWork) -> bool:
@@ -68,7 +68,7 @@ FROM radacct WHERE acctuniqueid {among} AND """
 _OPEN, _LATELY = _SESSIONS + "acctstoptime IS NULL", _SESSIONS + "{lately}"
 _WORDS = {
     "postgresql": {
-        "among": "= ANY(%(names)b::text[])", "address": "host(framedipaddress)",
+        "among": "= ANY(%(names)t::text[])", "address": "host(framedipaddress)",
         "lately": "(acctstoptime IS NULL OR acctstoptime >= %(since)s)",  # which months to look into
     },
     "sqlite": {
@@ -78,21 +78,21 @@ _WORDS = {
 }  # fmt: skip
 
 
-def _find(uow: UnitOfWork, statement: str, names: Iterable[str], **values: Any) -> Sequence[Any]:
+def _find(uow: UnitOfWork, statement: str, names: Iterable[str], **values: Any) -> Outcome:
     """The rows of these names, which are sent as one parameter."""
     dialect = uow.connection.dialect.name
-    values["names"] = list(names) if dialect == "postgresql" else json.dumps(list(names))
-    return uow.connection.exec_driver_sql(statement.format_map(_WORDS[dialect]), values).fetchall()
+    values["names"] = texts(names) if dialect == "postgresql" else json.dumps(list(names))
+    return ask(uow.connection, statement.format_map(_WORDS[dialect]), values)
 
 
 def reporters(uow: UnitOfWork, addresses: Collection[str]) -> dict[str, Reporter]:
     """Address → router, for those that are registered."""
-    return {name: Reporter(*facts) for name, *facts in _find(uow, _REPORTERS, addresses)}
+    return {name: Reporter(*facts) for name, *facts in _find(uow, _REPORTERS, addresses).fetchall()}
 
 
 def owners(uow: UnitOfWork, names: Collection[str]) -> dict[str, int]:
     """User name as the tables key it → the subscription it uses now."""
-    return dict(map(tuple, _find(uow, _OWNERS, names))) if names else {}
+    return dict(map(tuple, _find(uow, _OWNERS, names).fetchall())) if names else {}
 
 
 def known_sessions(uow: UnitOfWork, ids: Collection[str]) -> dict[str, Session]:
@@ -107,19 +107,19 @@ def known_sessions(uow: UnitOfWork, ids: Collection[str]) -> dict[str, Session]:
     return known
 
 
-_LOCK = "SELECT count(pg_advisory_xact_lock(%(class)s, bucket)) FROM unnest(%(buckets)b::integer[]) AS bucket"
+_LOCK = "SELECT count(pg_advisory_xact_lock(%(class)s, bucket)) FROM unnest(%(buckets)t::integer[]) AS bucket"
 
 
 def _lock(uow: UnitOfWork, ids: Iterable[str]) -> None:
     """In one order for everybody, so that two servers wait for each other and never both."""
     buckets = sorted({int(name[:7], 16) % LOCK_BUCKETS for name in ids})
-    uow.connection.exec_driver_sql(_LOCK, {"class": LOCK_CLASS, "buckets": buckets})
+    ask(uow.connection, _LOCK, {"class": LOCK_CLASS, "buckets": numbers(buckets)})
 
 
-def _sessions(uow: UnitOfWork, rows: Iterable[Any]) -> dict[str, Session]:
+def _sessions(uow: UnitOfWork, rows: Outcome) -> dict[str, Session]:
     """By id; an open one goes before an ended one, a later end before an earlier."""
     found: dict[str, Session] = {}
-    for name, heard_at, stopped_at, seconds, received, sent, cause, klass, address in rows:
+    for name, heard_at, stopped_at, seconds, received, sent, cause, klass, address in rows.fetchall():
         stopped = moment_of(stopped_at)
         before = found.get(name)
         if before is not None and (before.stopped_at is None or (stopped is not None and stopped < before.stopped_at)):
@@ -151,8 +151,21 @@ _END = Many(_GROW + _STOP + _STILL_OPEN, **_GROWN, **_STOPPED)
 _CORRECT = Many(_GROW + _STOP + _ENDED_THEN, **_GROWN, **_STOPPED, written="timestamptz")
 
 
-def update_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> None:
-    """Write what has changed about sessions that are in the table. Raises DBAPIError (40001) when one has been ended since."""
+class Update(NamedTuple):
+    """Of sessions that were in the table: how many rows were to change, and what became of it."""
+
+    wanted: int
+    outcome: Outcome
+
+
+def overtaken(updates: Iterable[Update]) -> None:
+    """Raises DBAPIError (40001) when a session has been ended since it was read; to be asked once all has been waited for."""
+    if any(outcome.rowcount != wanted for wanted, outcome in updates):
+        raise DBAPIError("a batch of sessions", None, Overtaken())
+
+
+def update_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> list[Update]:
+    """Write what has changed about sessions that are in the table; `overtaken` tells whether they were still there as read."""
     corrected, ended, grown = [], [], []
     for s in sessions:
         row = (s.unique_id, s.heard_at, s.seconds, s.input_bytes, s.output_bytes, s.klass, s.framed_ip)
@@ -162,9 +175,10 @@ def update_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> None:
             ended.append((*row, s.stopped_at, s.cause))
         else:
             grown.append(row)
-    for statement, rows in ((_CORRECT, corrected), (_END, ended), (_GO_ON, grown)):
-        if statement.run(uow.connection, rows) != len(rows):
-            raise DBAPIError("a batch of sessions", None, Overtaken())
+    return [
+        Update(len(rows), statement.run(uow.connection, rows))
+        for statement, rows in ((_CORRECT, corrected), (_END, ended), (_GO_ON, grown))
+    ]
 
 
 _BEGUN = {
@@ -179,7 +193,7 @@ _BEGIN = Many(
 
 
 def insert_sessions(uow: UnitOfWork, sessions: Sequence[Session]) -> None:
-    """Write sessions that nobody knew. Raises IntegrityError when somebody who takes no locks was faster."""
+    """Write sessions that nobody knew. It is an IntegrityError when somebody who takes no locks was faster."""
     _BEGIN.run(uow.connection, [_begun(session, session.first) for session in sessions if session.first is not None])
 
 
@@ -196,14 +210,17 @@ def _begun(session: Session, first: AccountingEvent) -> tuple[Any, ...]:
 # ---- ends that are inferred --------------------------------------------------------------------------------------------
 
 
-def end_all(uow: UnitOfWork, nas_address: str, at: datetime) -> None:
-    """The router came up or goes down: whatever ran on it before that moment is over."""
-    table = radacct.c
-    uow.connection.execute(
-        update(radacct)
-        .where(table.nasipaddress == nas_address, table.acctstoptime.is_(None), table.acctstarttime < at)
-        .values(acctstoptime=at, acctterminatecause=REBOOT)
-    )
+_END_ALL = Many(
+    """
+UPDATE radacct SET acctstoptime = :at, acctterminatecause = :cause {rows}
+WHERE nasipaddress = :nas AND acctstoptime IS NULL AND acctstarttime < :at""",
+    cause="text", nas="inet", at="timestamptz",
+)  # fmt: skip
+
+
+def end_all(uow: UnitOfWork, boots: Sequence[AccountingEvent]) -> None:
+    """These routers came up or go down: whatever ran on them before that moment is over."""
+    _END_ALL.run(uow.connection, [(REBOOT, boot.nas_address, boot.at) for boot in boots])
 
 
 _END_OLDER = Many(

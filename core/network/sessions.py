@@ -9,6 +9,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 CLASS_PREFIX = "duka:"
 STALE, REBOOT = "Stale", "NAS-Reboot"
@@ -18,8 +19,7 @@ RESTART_TOLERANCE = timedelta(seconds=60)
 """How far a repeated Start may seem to be later than it was."""
 
 
-@dataclass(frozen=True, slots=True)
-class Traffic:
+class Traffic(NamedTuple):
     """Totals since the session began, in bytes, Gigawords already added."""
 
     input_bytes: int = 0
@@ -27,8 +27,7 @@ class Traffic:
     seconds: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class AccountingEvent:
+class AccountingEvent(NamedTuple):
     """One accounting packet, understood. `kind`: start · interim · stop · on · off. `at` is now minus Acct-Delay-Time."""
 
     kind: str
@@ -77,8 +76,7 @@ class Session:
     changed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Growth:
+class Growth(NamedTuple):
     """What one packet added to the totals, on which subscription (0: nobody's) and when."""
 
     event: AccountingEvent

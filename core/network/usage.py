@@ -100,7 +100,8 @@ DO UPDATE SET {", ".join(f"{name} = usage_day.{name} + excluded.{name}" for name
 
 
 def add(uow: UnitOfWork, days: Mapping[DayKey, Sequence[int]]) -> None:
-    """Add to the totals of these days, in the order of their keys so that two servers never wait for each other."""
+    """Add to the totals of these days, in the order of their keys so that two servers never wait for each other; inside
+    `core.many.unawaited`."""
     _ADD.run(uow.connection, [(*key, *more) for key, more in sorted(days.items()) if any(more)])
 
 

@@ -19,7 +19,7 @@ from core.subscriptions.actions import (
     use,
 )
 from core.subscriptions.credits import give_back
-from core.subscriptions.metering import Meter, Payer, use_many
+from core.subscriptions.metering import Payer, strangers, use_many
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
 from core.subscriptions.sweeps import (
@@ -37,7 +37,6 @@ __all__ = [
     "AnotherService",
     "Grant",
     "Left",
-    "Meter",
     "Payer",
     "Subscription",
     "Suspension",
@@ -58,6 +57,7 @@ __all__ = [
     "running",
     "slow_down",
     "start_due",
+    "strangers",
     "subscription",
     "suspend",
     "suspend_exhausted",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
 
-from core.many import Many
+from core.many import NOTHING, Many, Outcome, ask
 from core.roles import system_only
 from core.uow import UnitOfWork
 
@@ -19,43 +18,59 @@ class Payer(NamedTuple):
     tenant_id: int
 
 
-@dataclass(frozen=True, slots=True)
-class Meter:
-    """What a subscription has used before this batch. `may_run_out`: it has a quota, runs, and nobody has cut it yet."""
-
-    used_bytes: int
-    quota_bytes: int | None
-    may_run_out: bool
-
-    def runs_out_with(self, more_bytes: int) -> bool:
-        """Whether these bytes are the ones that use it up."""
-        quota = self.quota_bytes
-        return self.may_run_out and quota is not None and self.used_bytes < quota <= self.used_bytes + more_bytes
-
-
-_TYPES = {"number": "bigint", "tenant": "bigint", "more": "bigint"}
-_USE = "UPDATE subscription SET used_bytes = used_bytes + :more {rows} WHERE id = :number AND tenant_id = :tenant"
-_TELL = " RETURNING id, tenant_id, used_bytes - :more, quota_bytes, suspended_at IS NULL AND closed_at IS NULL"
-_USE_ONE, _USE_AND_TELL = Many(_USE, **_TYPES), Many(_USE + _TELL, **_TYPES)
-_METERS = """
-SELECT s.id, s.tenant_id, s.used_bytes, s.quota_bytes, s.suspended_at IS NULL AND s.closed_at IS NULL
-FROM json_each(:payers) AS payer
-JOIN subscription s ON s.id = json_extract(payer.value, '$[0]') AND s.tenant_id = json_extract(payer.value, '$[1]')"""
+_PAYER = {"number": "bigint", "tenant": "bigint"}
+_STRANGERS = Many(
+    """
+SELECT :number, :tenant {rows}
+WHERE NOT EXISTS (SELECT 1 FROM subscription s WHERE s.id = :number AND s.tenant_id = :tenant)""",
+    **_PAYER,
+)
+_STRANGERS_ON_SQLITE = """
+SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(:payers) WHERE NOT EXISTS (
+    SELECT 1 FROM subscription s WHERE s.id = json_extract(value, '$[0]') AND s.tenant_id = json_extract(value, '$[1]'))"""
 
 
 @system_only
-def use_many(uow: UnitOfWork, used: Mapping[Payer, int]) -> dict[Payer, Meter]:
-    """Count traffic in bytes, subscriptions in the order of their ids so that two servers do not wait for each other.
+def strangers(uow: UnitOfWork, payers: Collection[Payer]) -> Outcome:
+    """Which of these are no subscription of that tenant; inside `core.many.unawaited`."""
+    if not payers:
+        return NOTHING
+    if uow.connection.dialect.name == "postgresql":
+        return _STRANGERS.run(uow.connection, payers)
+    return ask(uow.connection, _STRANGERS_ON_SQLITE, {"payers": json.dumps(list(payers))})
 
-    What is not among the answers is no subscription of that tenant, and nothing was counted.
+
+_USED = {**_PAYER, "more": "bigint"}
+_USE = "UPDATE subscription SET used_bytes = used_bytes + :more {rows} WHERE id = :number AND tenant_id = :tenant"
+_USE_ONE = Many(_USE, **_USED)
+_USE_AND_TELL = Many(
+    "WITH used AS ("
+    + _USE
+    + """
+    RETURNING id, tenant_id, used_bytes - :more AS before, used_bytes AS after, quota_bytes AS quota,
+        suspended_at IS NULL AND closed_at IS NULL AS runs)
+SELECT id, tenant_id FROM used WHERE runs AND before < quota AND quota <= after""",
+    **_USED,
+)
+_TELL = """
+SELECT s.id, s.tenant_id FROM json_each(:used)
+JOIN subscription s ON s.id = json_extract(value, '$[0]') AND s.tenant_id = json_extract(value, '$[1]')
+WHERE s.suspended_at IS NULL AND s.closed_at IS NULL
+    AND s.used_bytes < s.quota_bytes AND s.quota_bytes <= s.used_bytes + json_extract(value, '$[2]')"""
+
+
+@system_only
+def use_many(uow: UnitOfWork, used: Mapping[Payer, int]) -> Outcome:
+    """Count traffic in bytes, subscriptions in the order of their ids so that two servers do not wait for each other; inside
+    `core.many.unawaited`.
+
+    Its rows are the payers whose data these bytes have used up: they had some left before, and nobody has cut them yet.
     """
     if not used:
-        return {}
+        return NOTHING
     rows = [(*payer, more) for payer, more in sorted(used.items())]
-    found: Sequence[Any]
     if uow.connection.dialect.name == "postgresql":
-        found = _USE_AND_TELL.ask(uow.connection, rows)
-    else:
-        found = uow.connection.exec_driver_sql(_METERS, {"payers": json.dumps(list(used))}).all()
-        _USE_ONE.run(uow.connection, rows)
-    return {Payer(number, tenant): Meter(before, quota, bool(live)) for number, tenant, before, quota, live in found}
+        return _USE_AND_TELL.run(uow.connection, rows)
+    crossing = ask(uow.connection, _TELL, {"used": json.dumps(rows)})
+    _USE_ONE.run(uow.connection, rows)
+    return crossing

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -43,7 +42,7 @@ def event(shop: Shop, kind: str, session: str, subscription: int = 0, total: int
     traffic = Traffic(total // 2, total - total // 2, more.pop("seconds", 0))
     klass = f"duka:{subscription}" if subscription else ""
     made = AccountingEvent(kind, 1, MARKET, shop.clock.now(), session, mac, mac, traffic=traffic, klass=klass)
-    return replace(made, **more)
+    return made._replace(**more)
 
 
 def tell(shop: Shop, *events: AccountingEvent) -> None:

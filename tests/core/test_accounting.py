@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from hypothesis import HealthCheck, given, settings
@@ -61,8 +60,8 @@ def test_whatever_batches_packets_come_in_everything_adds_up_to_what_the_router_
         for more_received, more_sent, passed in own:
             received, sent, seconds = received + more_received, sent + more_sent, seconds + passed
             at = market.clock.now() + timedelta(seconds=seconds)
-            told.append(replace(told[0], kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
-        packets += [*told[:-1], replace(told[-1], kind="stop")]
+            told.append(told[0]._replace(kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
+        packets += [*told[:-1], told[-1]._replace(kind="stop")]
         expected += received + sent
     arriving = data.draw(st.permutations(packets + data.draw(st.lists(st.sampled_from(packets), max_size=6))))
     while arriving:
@@ -264,3 +263,13 @@ def test_what_stopped_or_ended_already_is_not_cut_again(market: Shop) -> None:
     with market.app.engine.connect() as connection:
         assert list(connection.scalars(select(Suspension.reason))) == ["operator"]
     assert (used(market, ended), used(market, stopped)) == (2000, 2000)
+
+
+def test_names_that_look_like_something_else_to_a_database_are_kept_as_they_were_said(market: Shop) -> None:
+    names = ['"', "\\", '\\"', "a,b", "{a}", "NULL", "null", "", " a ", "'; --", "%s :uid", "é\u2028"]
+    subscription = sell(market)
+    tell(market, *(event(market, "start", f"s{n}", subscription, 10, mac=name) for n, name in enumerate(names)))
+    tell(market, *(event(market, "interim", f"s{n}", subscription, 30, mac=name) for n, name in enumerate(names)))
+    assert sorted((row.username, row.acctoutputoctets) for row in sessions(market)) == sorted((n, 15) for n in names)
+    assert sorted(row.username for row in days(market)) == sorted(names)
+    assert used(market, subscription) == 30 * len(names)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -36,8 +35,8 @@ def reports(steps: list[tuple[int, int, int]]) -> list[AccountingEvent]:
     for more_received, more_sent, passed in steps:
         received, sent, seconds = received + more_received, sent + more_sent, seconds + passed
         at = BEGAN + timedelta(seconds=seconds)
-        told.append(replace(FIRST, kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
-    return [*told[:-1], replace(told[-1], kind="stop", cause="User-Request")]
+        told.append(FIRST._replace(kind="interim", at=at, traffic=Traffic(received, sent, seconds)))
+    return [*told[:-1], told[-1]._replace(kind="stop", cause="User-Request")]
 
 
 @given(steps=STEPS, data=st.data())

@@ -203,8 +203,8 @@ def fill(shop: Shop) -> None:
                     for n in numbers
                 ],
             )  # fmt: skip
-            connection.execute(
-                insert(radius_user),
+            connection.execute(  # many rows per statement: on PostgreSQL each writes the cards of its names
+                insert(radius_user).returning(radius_user.c.username),
                 [
                     {"username": mac(n), "tenant_id": shop.tenant_id, "subscription_id": n + 1, "metered": True}
                     for n in numbers
@@ -213,7 +213,7 @@ def fill(shop: Shop) -> None:
             checks = (("Expiration", str(int(later.timestamp()))), ("Cleartext-Password", MAC_PASSWORD))
             replies = (("Mikrotik-Rate-Limit", RATE), ("Acct-Interim-Interval", INTERIM), ("Class", "duka:{}"))
             for table, pairs in ((radcheck, checks), (radreply, replies)):
-                connection.execute(  # many rows per statement: on PostgreSQL each writes the cards of its names
+                connection.execute(
                     insert(table).returning(table.c.id),
                     [
                         {"username": mac(n), "attribute": name, "op": ":=", "value": value.format(n + 1)}

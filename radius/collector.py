@@ -17,6 +17,7 @@ import threading
 import zlib
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple
@@ -91,7 +92,7 @@ def read_line(line: bytes) -> Answer | None:
         return None
     _version, at, address, kind, reason, username, calling, called, klass = parts
     return Answer(
-        at=datetime.fromtimestamp(int(at), UTC),
+        at=_moment(at),
         nas_address=address,
         accepted=kind == "Access-Accept",
         reason=reason,
@@ -100,6 +101,12 @@ def read_line(line: bytes) -> Answer | None:
         called_station=_unescaped(called),
         klass=_octets(klass),
     )
+
+
+@lru_cache(maxsize=64)
+def _moment(epoch: str) -> datetime:
+    """Many lines are of the same second."""
+    return datetime.fromtimestamp(int(epoch), UTC)
 
 
 def _unescaped(field: str) -> str:

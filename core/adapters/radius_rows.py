@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import pairwise
+from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from sqlalchemy import (
@@ -29,9 +30,10 @@ from sqlalchemy import (
     literal,
     null,
     select,
-    text,
     union_all,
 )
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -75,12 +77,16 @@ User = tuple[int, str, int, bool, str, str, str, bool, str]
 _USER_COLUMNS = (
     "tenant_id", "service", "subscription_id", "metered", "language", "hours", "timezone", "redirects", "blocked"
 )  # fmt: skip
-_CLAIM = text(
-    f"INSERT INTO radius_user (username, {', '.join(_USER_COLUMNS)})"  # noqa: S608 (names of ours)
-    f" VALUES (:username, {', '.join(f':{name}' for name in _USER_COLUMNS)}) ON CONFLICT (username) DO UPDATE SET "
-    + ", ".join(f"{name} = excluded.{name}" for name in _USER_COLUMNS)
-)
-"""Both databases understand it; on PostgreSQL it also makes a second writer of the same user wait."""
+
+
+def _claim(upsert: Any) -> Any:
+    statement = upsert(radius_user)
+    changed = {name: statement.excluded[name] for name in _USER_COLUMNS}
+    return statement.on_conflict_do_update(index_elements=["username"], set_=changed).returning(radius_user.c.username)
+
+
+_CLAIM = {"postgresql": _claim(postgres_insert), "sqlite": _claim(sqlite_insert)}
+"""On PostgreSQL it also makes a second writer of the same user wait. RETURNING makes it one statement for many users."""
 
 _NAMES: BindParameter[list[str]] = bindparam("names", expanding=True)
 _NO_USER = (
@@ -272,7 +278,7 @@ def _write(connection: Connection, wanted: dict[str, UserRows]) -> None:
         {"username": name, **dict(zip(_USER_COLUMNS, rows.user or nobody, strict=True))}
         for name, rows in wanted.items()
     ]
-    connection.execute(_CLAIM, claims)
+    connection.execute(_CLAIM[connection.dialect.name], claims)
     gone = [name for name, rows in wanted.items() if rows.user is None]
     for part in _parts(gone):
         connection.execute(delete(radius_user).where(radius_user.c.username.in_(part)))

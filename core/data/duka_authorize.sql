@@ -1,7 +1,7 @@
 -- What FreeRADIUS needs to decide about one Access-Request, in one visit (docs/radius-policy.md).
 --
 -- What rows say is understood when they are written and kept as one card per name (decision 0015); here a card is read and
--- compared with the moment. This file may be run again at any time; revision 0011 is the first that does.
+-- compared with the moment. This file may be run again at any time; revisions from 0011 on do.
 
 CREATE OR REPLACE FUNCTION duka_quoted(value text) RETURNS text LANGUAGE sql IMMUTABLE AS $$
     -- rlm_sql reads backslashes as escapes, and a value in quotes as something to take apart or to run
@@ -49,7 +49,7 @@ CREATE OR REPLACE FUNCTION duka_value_understood(attribute text, value text) RET
         ELSE false END
 $$;
 
-CREATE OR REPLACE FUNCTION duka_hours_understood(hours text, zone text) RETURNS boolean LANGUAGE plpgsql STABLE AS $$
+CREATE OR REPLACE FUNCTION duka_hours_understood(hours text, zone text) RETURNS boolean LANGUAGE plpgsql STABLE STRICT AS $$
     -- Sorted windows that do not touch, within one week, in a zone that exists.
     DECLARE
         edges integer[];
@@ -129,18 +129,24 @@ $$;
 
 CREATE SCHEMA IF NOT EXISTS radius_card;
 
-CREATE TABLE IF NOT EXISTS radius_card.card (
+DROP TABLE IF EXISTS radius_card.card;  -- of any earlier shape; all cards are made below
+
+CREATE TABLE radius_card.card (
     username text PRIMARY KEY,
-    checked boolean NOT NULL DEFAULT false,  -- there are rows in radcheck
-    good boolean NOT NULL DEFAULT false,     -- all rows are understood, and stand once where they may stand once
-    expires bigint,                          -- Expiration, epoch seconds
-    password text NOT NULL DEFAULT '',       -- Cleartext-Password; this and the replies as rlm_sql reads them
-    several integer,                         -- Simultaneous-Use
-    own_timeout bigint,                      -- Session-Timeout
-    interim bigint,                          -- Acct-Interim-Interval
-    attributes text[] NOT NULL DEFAULT '{}', -- the other replies in order of their id, when all rows are good:
-    said text[] NOT NULL DEFAULT '{}',       -- their values
-    ops text[] NOT NULL DEFAULT '{}'         -- and how they are joined to a packet
+    standing text NOT NULL DEFAULT 'unknown', -- why nobody gets in at any moment: unknown, not_paid, bad_rows, suspended; or empty
+    services text[] NOT NULL DEFAULT '{}',    -- which may ask: hotspot, dhcp, ppp; of what is unknown or not paid, all
+    words text NOT NULL DEFAULT '- -',        -- the second and third of Duka-Card
+    expires bigint,                           -- Expiration, epoch seconds
+    hours text,                               -- access hours; NULL: always
+    timezone text,                            -- and where their clock hangs
+    several integer,                          -- Simultaneous-Use
+    own_timeout bigint,                       -- Session-Timeout
+    interim bigint,                           -- Acct-Interim-Interval
+    metered_on bigint,                        -- the subscription whose data it uses; NULL: not metered
+    attributes text[] NOT NULL DEFAULT '{}',  -- the answer: Duka-Card, the password of a login, replies in order of their id (when
+                                              -- all are good), and what is computed at the moment
+    ops text[] NOT NULL DEFAULT '{}',         -- how they are joined to a packet
+    said text[] NOT NULL DEFAULT '{}'         -- values of password and replies, as rlm_sql reads them
 ) WITH (fillfactor = 60);
 
 CREATE OR REPLACE FUNCTION duka_write_cards(names text[]) RETURNS void LANGUAGE plpgsql AS $$
@@ -154,16 +160,34 @@ CREATE OR REPLACE FUNCTION duka_write_cards(names text[]) RETURNS void LANGUAGE 
         INSERT INTO radius_card.card (username) SELECT DISTINCT name FROM unnest(names) AS name ORDER BY name
             ON CONFLICT (username) DO UPDATE SET username = excluded.username WHERE false;  -- locks, and writes nothing
         UPDATE radius_card.card AS k SET
-            checked = c.found, good = c.good AND r.good, password = duka_sent(coalesce(c.password, '')),
-            expires = CASE WHEN c.good THEN c.expires::bigint END, several = CASE WHEN c.good THEN c.several::integer END,
+            standing = CASE
+                WHEN NOT c.found THEN 'unknown'
+                WHEN u.service IS NULL THEN 'not_paid'
+                WHEN NOT c.good OR NOT r.good OR u.hours <> '' AND NOT duka_hours_understood(u.hours, u.timezone) THEN 'bad_rows'
+                WHEN u.blocked <> '' THEN 'suspended'
+                ELSE '' END,
+            services = CASE
+                WHEN NOT c.found OR u.service IS NULL THEN ARRAY['hotspot', 'dhcp', 'ppp']
+                WHEN u.service = 'mac' THEN ARRAY['hotspot', 'dhcp']
+                WHEN u.service = 'ppp' THEN ARRAY['ppp']
+                WHEN u.service = 'code' THEN ARRAY['hotspot']
+                ELSE '{}' END,
+            words = CASE WHEN u.redirects THEN 'walled ' ELSE '- ' END || coalesce(u.language, '-'),
+            expires = CASE WHEN c.good THEN c.expires::bigint END,
+            hours = CASE WHEN u.hours <> '' AND duka_hours_understood(u.hours, u.timezone) THEN u.hours END,
+            timezone = u.timezone,
+            several = CASE WHEN c.good THEN c.several::integer END,
             own_timeout = CASE WHEN r.good THEN r.own_timeout::bigint END,
             interim = CASE WHEN r.good AND r.interim <> '' THEN greatest(r.interim::bigint, 60) END,
-            attributes = CASE WHEN r.good THEN coalesce(r.attributes, '{}') ELSE '{}' END,
-            said = CASE WHEN r.good THEN coalesce(r.said, '{}') ELSE '{}' END,
-            ops = CASE WHEN r.good THEN coalesce(r.ops, '{}') ELSE '{}' END
-        FROM (
-            SELECT name AS username FROM unnest(names) AS name
-        ) AS n
+            metered_on = CASE WHEN u.metered THEN u.subscription_id END,
+            attributes = ARRAY['Duka-Card'] || CASE WHEN c.password <> '' THEN ARRAY['Cleartext-Password'] END
+                || CASE WHEN r.good THEN r.attributes END || ARRAY['Session-Timeout']
+                || CASE WHEN u.metered THEN ARRAY['Mikrotik-Total-Limit', 'Mikrotik-Total-Limit-Gigawords'] END,
+            ops = ARRAY[':='] || CASE WHEN c.password <> '' THEN ARRAY[':='] END
+                || CASE WHEN r.good THEN r.ops END || ARRAY[':='] || CASE WHEN u.metered THEN ARRAY[':=', ':='] END,
+            said = '{}' || CASE WHEN c.password <> '' THEN ARRAY[c.password] END || CASE WHEN r.good THEN r.said END
+        FROM unnest(names) AS n (username)
+        LEFT JOIN radius_user AS u ON u.username = n.username
         CROSS JOIN LATERAL (
             SELECT count(*) > 0 AS found,
                 count(*) FILTER (WHERE attribute = 'Expiration') = 1
@@ -175,7 +199,7 @@ CREATE OR REPLACE FUNCTION duka_write_cards(names text[]) RETURNS void LANGUAGE 
                         WHEN 'Simultaneous-Use' THEN value ~ '^0*[1-9][0-9]{0,2}$' AND length(value) <= 10
                         ELSE false END) AS good,
                 min(value) FILTER (WHERE attribute = 'Expiration') AS expires,
-                min(value) FILTER (WHERE attribute = 'Cleartext-Password') AS password,
+                duka_sent(min(value) FILTER (WHERE attribute = 'Cleartext-Password' AND substr(username, 3, 1) <> ':')) AS password,  -- a device's is in its router's file
                 min(value) FILTER (WHERE attribute = 'Simultaneous-Use') AS several
             FROM radcheck WHERE radcheck.username = n.username
         ) AS c
@@ -197,8 +221,9 @@ CREATE OR REPLACE FUNCTION duka_write_cards(names text[]) RETURNS void LANGUAGE 
             ) AS reply
         ) AS r
         WHERE k.username = n.username;
-        DELETE FROM radius_card.card AS k WHERE k.username = ANY (names) AND NOT k.checked
-            AND NOT EXISTS (SELECT FROM radreply WHERE radreply.username = k.username);
+        DELETE FROM radius_card.card AS k WHERE k.username = ANY (names) AND k.standing = 'unknown'
+            AND NOT EXISTS (SELECT FROM radreply WHERE radreply.username = k.username)
+            AND NOT EXISTS (SELECT FROM radius_user WHERE radius_user.username = k.username);
     END
 $$;
 
@@ -213,7 +238,9 @@ CREATE OR REPLACE FUNCTION duka_rows_written() RETURNS trigger LANGUAGE plpgsql 
             PERFORM duka_write_cards(ARRAY(SELECT username FROM fresh UNION SELECT username FROM gone));
         ELSE
             DELETE FROM radius_card.card;
-            PERFORM duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply));
+            PERFORM duka_write_cards(ARRAY(
+                SELECT username FROM radcheck UNION SELECT username FROM radreply UNION SELECT username FROM radius_user
+            ));
         END IF;
         RETURN NULL;
     END
@@ -226,7 +253,7 @@ DO $$
         event text;
     BEGIN
         EXECUTE 'ALTER FUNCTION duka_rows_written() SET search_path = ' || quote_ident(current_schema()) || ', pg_temp';
-        FOREACH written IN ARRAY ARRAY['radcheck', 'radreply'] LOOP
+        FOREACH written IN ARRAY ARRAY['radcheck', 'radreply', 'radius_user'] LOOP
             FOREACH event IN ARRAY ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE'] LOOP
                 EXECUTE 'CREATE OR REPLACE TRIGGER duka_' || lower(event) || ' AFTER ' || event || ' ON ' || written
                     || CASE event
@@ -240,7 +267,9 @@ DO $$
     END
 $$;
 
-SELECT duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply));
+SELECT duka_write_cards(ARRAY(
+    SELECT username FROM radcheck UNION SELECT username FROM radreply UNION SELECT username FROM radius_user
+));
 
 -- ---- the question --------------------------------------------------------------------------------------------------------
 
@@ -272,62 +301,44 @@ RETURNS TABLE (id integer, username text, attribute text, value text, op text) L
     -- device       Calling-Station-Id, cleared of what is not printable ASCII
     -- moment       when the packet came in, epoch seconds
     --
-    -- A connection makes its plan once (deploy/freeradius/mods-enabled/sql), which is why this is one statement. OFFSET 0
-    -- keeps the parts apart, so that nothing is computed twice.
-    SELECT NULL::integer, NULL::text, unnest(a.attributes), unnest(a.said), unnest(a.ops) FROM (
-        SELECT
-            CASE WHEN f.password = '' THEN ARRAY['Duka-Card'] ELSE ARRAY['Duka-Card', 'Cleartext-Password'] END || f.attributes
-                || CASE WHEN f.state = 'open' THEN ARRAY['Session-Timeout'] END
-                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY['Mikrotik-Total-Limit', 'Mikrotik-Total-Limit-Gigawords'] END
-                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY['Duka-Learns-Signature'] END AS attributes,
-            ARRAY[
-                concat_ws(' ', f.state, CASE WHEN f.redirects THEN 'walled' ELSE '-' END, coalesce(f.language, '-'), f.router_language, f.service_code)
-            ] || CASE WHEN f.password <> '' THEN ARRAY[f.password] END || f.said
-                || CASE WHEN f.state = 'open' THEN ARRAY[least(f.own_timeout, f.expires - moment, f.hours_left, 2147483647)::text] END
-                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY[(f.sayable & 4294967295)::text, (f.sayable >> 32)::text] END
-                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY['yes'] END AS said,
-            CASE WHEN f.password = '' THEN ARRAY[':='] ELSE ARRAY[':=', ':='] END || f.ops
-                || CASE WHEN f.state = 'open' THEN ARRAY[':='] END
-                || CASE WHEN f.metered AND f.state = 'open' THEN ARRAY[':=', ':='] END
-                || CASE WHEN NOT f.demands_message_authenticator THEN ARRAY[':='] END AS ops
-        FROM (
-            SELECT h.*, CASE
-                WHEN h.checked IS NOT TRUE THEN 'unknown'
-                WHEN h.service IS NULL THEN 'not_paid'
-                WHEN NOT CASE h.service
-                    WHEN 'mac' THEN asked <> 'ppp' WHEN 'ppp' THEN asked = 'ppp' WHEN 'code' THEN asked = 'hotspot' ELSE false
-                    END THEN 'wrong_service'
-                WHEN NOT h.good OR h.hours_left < 0 THEN 'bad_rows'
-                WHEN h.blocked <> '' THEN 'suspended'
-                WHEN h.expires <= moment THEN 'expired'
-                WHEN h.metered AND h.bytes_left IS NULL THEN 'quota_unknown'
-                WHEN h.metered AND h.bytes_left <= 0 THEN 'data_used_up'
-                WHEN h.hours_left = 0 THEN 'outside_hours'
-                WHEN h.several IS NOT NULL
-                    AND h.several <= duka_sessions_elsewhere(login, h.realm, device, moment - 3 * coalesce(h.interim, 300))
+    -- A connection makes its plan once (deploy/freeradius/mods-enabled/sql), which is why this is one statement. What is left
+    -- to pay per login is mostly setting up its expressions: each of them counts, evaluated or not. OFFSET 0 keeps the parts
+    -- apart, so that nothing is computed twice.
+    SELECT NULL::integer, NULL::text,
+        unnest(CASE h.state WHEN 'open' THEN h.attributes ELSE h.attributes[:1 + cardinality(h.said)] END
+            || CASE WHEN h.learns THEN ARRAY['Duka-Learns-Signature'] END),
+        unnest((h.state || h.words) || h.said
+            || CASE WHEN h.state <> 'open' THEN NULL
+                WHEN h.bytes_left IS NULL THEN ARRAY[h.seconds_left::text]
+                ELSE ARRAY[h.seconds_left, coalesce(nullif(h.bytes_left & 4294967295, 0), 4294967295), (h.bytes_left - 1) >> 32]::text[] END
+            || CASE WHEN h.learns THEN ARRAY['yes'] END),
+        unnest(CASE h.state WHEN 'open' THEN h.ops ELSE h.ops[:1 + cardinality(h.said)] END
+            || CASE WHEN h.learns THEN ARRAY[':='] END)
+    FROM (
+        SELECT CASE
+                WHEN k.username IS NULL THEN 'unknown'
+                WHEN asked <> ALL (k.services) THEN 'wrong_service'
+                WHEN k.standing <> '' THEN k.standing
+                WHEN k.expires <= moment THEN 'expired'
+                WHEN k.metered_on IS NOT NULL AND s.quota_bytes IS NULL THEN 'quota_unknown'
+                WHEN s.quota_bytes <= s.used_bytes THEN 'data_used_up'
+                WHEN k.hours IS NOT NULL AND duka_hours_left(k.hours, k.timezone, moment) = 0 THEN 'outside_hours'
+                WHEN k.several IS NOT NULL
+                    AND k.several <= duka_sessions_elsewhere(login, n.realm, device, moment - 3 * coalesce(k.interim, 300))
                     THEN 'too_many_sessions'
                 ELSE 'open' END AS state,
-                h.bytes_left - CASE WHEN h.bytes_left & 4294967295 = 0 THEN 1 ELSE 0 END AS sayable
-            FROM (
-                SELECT n.realm, n.language AS router_language, n.service_code, n.demands_message_authenticator,
-                    CASE WHEN substr(login, 3, 1) = ':' THEN '' ELSE coalesce(c.password, '') END AS password,  -- a device's is in its router's file
-                    c.checked, c.good, c.expires, c.several, c.own_timeout, c.interim, c.attributes, c.said, c.ops,
-                    u.service, u.metered, u.language, u.redirects, u.blocked,
-                    CASE WHEN u.hours <> '' THEN
-                        CASE WHEN duka_hours_understood(u.hours, u.timezone) THEN duka_hours_left(u.hours, u.timezone, moment) ELSE -1 END
-                    END AS hours_left,
-                    s.quota_bytes - s.used_bytes AS bytes_left
-                FROM radius_nas AS n
-                LEFT JOIN radius_card.card AS c ON c.username = CASE WHEN n.realm = '' THEN login ELSE login || '@' || n.realm END
-                LEFT JOIN radius_user AS u ON u.username = CASE WHEN n.realm = '' THEN login ELSE login || '@' || n.realm END
-                LEFT JOIN subscription AS s ON u.metered AND s.id = u.subscription_id AND s.tenant_id = n.tenant_id
-                WHERE n.nasname = nas_address
-                OFFSET 0
-            ) AS h
-            OFFSET 0
-        ) AS f
+            ' ' || coalesce(k.words, '- -') || ' ' || n.language || ' ' || n.service_code AS words,
+            NOT n.demands_message_authenticator AS learns,
+            s.quota_bytes - s.used_bytes AS bytes_left,
+            least(k.own_timeout, k.expires - moment, CASE WHEN k.hours IS NOT NULL THEN duka_hours_left(k.hours, k.timezone, moment) END,
+                2147483647) AS seconds_left,
+            coalesce(k.attributes, ARRAY['Duka-Card']) AS attributes, coalesce(k.ops, ARRAY[':=']) AS ops, coalesce(k.said, '{}') AS said
+        FROM radius_nas AS n
+        LEFT JOIN radius_card.card AS k ON k.username = CASE WHEN n.realm = '' THEN login ELSE login || '@' || n.realm END
+        LEFT JOIN subscription AS s ON s.id = k.metered_on AND s.tenant_id = n.tenant_id
+        WHERE n.nasname = nas_address
         OFFSET 0
-    ) AS a
+    ) AS h
 $$;
 
 -- ---- vouchers --------------------------------------------------------------------------------------------------------------

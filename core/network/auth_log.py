@@ -35,7 +35,7 @@ _LOG = {
     "postgresql": """
         INSERT INTO radpostauth (username, pass, reply, calledstationid, callingstationid, authdate, class)
         SELECT name, '', reply, called, calling, at, class FROM unnest(
-            %(v0)s::text[], %(v1)s::text[], %(v2)s::text[], %(v3)s::text[], %(v4)s::timestamptz[], %(v5)s::text[]
+            %(v0)b::text[], %(v1)b::text[], %(v2)b::text[], %(v3)b::text[], %(v4)b::timestamptz[], %(v5)b::text[]
         ) WITH ORDINALITY AS line (name, reply, called, calling, at, class, number) ORDER BY number""",
     "sqlite": """
         INSERT INTO radpostauth (username, pass, reply, calledstationid, callingstationid, authdate, class)
@@ -50,7 +50,7 @@ ON CONFLICT (router_id, mac) DO UPDATE SET seen_at = excluded.seen_at WHERE sigh
 """In one order everywhere: two servers never wait for each other in a ring. A router that is gone has no sightings."""
 _KNOCKS = {
     "postgresql": _UPSERT.format(
-        knocks="unnest(%(v0)s::bigint[], %(v1)s::text[], %(v2)s::timestamptz[]) AS knock (router, mac, at)",
+        knocks="unnest(%(v0)b::bigint[], %(v1)b::text[], %(v2)b::timestamptz[]) AS knock (router, mac, at)",
         router="knock.router", mac="knock.mac", at="knock.at",
     ),
     "sqlite": _UPSERT.format(

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import psycopg
 import pytest
@@ -36,7 +38,19 @@ REPLIES = (
     ("Framed-MTU", ("1400",)),
 )
 QUICKLY = "-c synchronous_commit=off -c deadlock_timeout=20ms"
-CARD = "SELECT checked, good, expires, several, own_timeout, interim, attributes, ops FROM radius_card.card WHERE username = %s"
+CARD = (
+    "SELECT standing, expires, several, own_timeout, interim, attributes, ops, services, words, hours, metered_on"
+    " FROM radius_card.card WHERE username = %s"
+)
+USER = "SELECT username, service, metered, hours, language, redirects, blocked FROM radius_user WHERE username = %s"
+COMPUTED = {
+    False: ["Session-Timeout"],
+    True: ["Session-Timeout", "Mikrotik-Total-Limit", "Mikrotik-Total-Limit-Gigawords"],
+}
+"""What a card promises beside its own replies, for who is not metered and for who is."""
+ANSWER = (["Duka-Card", "Port-Limit", "Session-Timeout"], [":=", ":=", ":="])
+SERVICES = {"mac": ["hotspot", "dhcp"], "ppp": ["ppp"], "code": ["hotspot"], "smoke": []}
+HOURS = ("", "", "0-60", "9-5")
 ALL_CARDS = "SELECT * FROM radius_card.card ORDER BY username"
 
 
@@ -49,6 +63,9 @@ def url(postgres_url: str, migrated_template: str) -> Iterator[str]:
 
 def edit(connection: psycopg.Connection, dice: random.Random) -> None:
     """Something that somebody does who knows nothing of cards."""
+    if dice.random() < 0.15:
+        register(connection, dice, dice.choice(NAMES))
+        return
     table, known = dice.choice((("radcheck", CHECKS), ("radreply", REPLIES)))
     name, other = dice.choice(NAMES), dice.choice(NAMES)
     attribute, values = dice.choice(known)
@@ -68,6 +85,29 @@ def edit(connection: psycopg.Connection, dice: random.Random) -> None:
         connection.execute(f"DELETE FROM {table} WHERE username = %s AND attribute = %s", one)
     else:
         connection.execute(f"TRUNCATE {table}")
+
+
+def register(connection: psycopg.Connection, dice: random.Random, name: str) -> None:
+    """What stock rows cannot say of a name, or nothing any more."""
+    kind = dice.random()
+    if kind < 0.15:
+        connection.execute("DELETE FROM radius_user WHERE username = %s", (name,))
+    elif kind < 0.18:
+        connection.execute("TRUNCATE radius_user")
+    else:
+        facts = (
+            dice.choice(list(SERVICES)),
+            dice.random() < 0.5,
+            dice.choice(HOURS),
+            *dice.choice((("sw", True), ("en", False))),
+        )
+        connection.execute(
+            "INSERT INTO radius_user (username, service, metered, hours, language, redirects, blocked, subscription_id)"
+            " VALUES (%s, %s, %s, %s, %s, %s, %s, 7) ON CONFLICT (username) DO UPDATE SET service = excluded.service,"
+            " metered = excluded.metered, hours = excluded.hours, language = excluded.language,"
+            " redirects = excluded.redirects, blocked = excluded.blocked",
+            (name, *facts, dice.choice(("", "", "suspended"))),
+        )
 
 
 def pay(connection: psycopg.Connection, dice: random.Random, name: str) -> None:
@@ -91,9 +131,9 @@ def expected(check: list[tuple[str, str]], reply: list[tuple[str, str]]) -> Mean
 
 
 def test_a_card_says_what_the_rows_say_after_any_edit(url: str) -> None:
-    dice, seen = random.Random(SEED), {"none": 0, "good": 0, "bad": 0}
+    dice, seen = random.Random(SEED), Counter[str]()
     with psycopg.connect(url, autocommit=True, options=QUICKLY) as connection:
-        for _ in range(1000):
+        for _ in range(2000):
             edit(connection, dice)
             name = dice.choice(NAMES)
             check, reply = (
@@ -102,21 +142,42 @@ def test_a_card_says_what_the_rows_say_after_any_edit(url: str) -> None:
                 ).fetchall()
                 for table in ("radcheck", "radreply")
             )
+            user = connection.execute(USER, (name,)).fetchone()
             card = connection.execute(CARD, (name,)).fetchone()
-            if not check and not reply:
+            if not check and not reply and user is None:
                 assert card is None
                 seen["none"] += 1
                 continue
             assert card is not None
             meaning = expected(check, reply) if check else None
-            assert card[:2] == (bool(check), meaning is not None), (check, reply)
-            seen["bad" if meaning is None else "good"] += 1
+            assert card[0] == standing(check, user, meaning), (check, reply, user)
+            seen[card[0]] += 1
+            if user is not None:
+                assert card[8:10] == (
+                    f"{'walled' if user[5] else '-'} {user[4]}",
+                    user[3] if user[3] == "0-60" else None,
+                )
+                assert card[10] == (7 if user[2] else None)
             if meaning is not None:
-                assert card[2:4] == (meaning.expires_epoch, meaning.sessions_max)
-                assert (card[4] or 2**31 - 1, card[5]) == (meaning.session_seconds, meaning.interim_seconds)
-                assert card[6] == [attribute for attribute, _ in meaning.replies]
-                assert card[7] == ["+=" if attribute in SEVERAL else ":=" for attribute in card[6]]
+                assert card[1:3] == (meaning.expires_epoch, meaning.sessions_max)
+                assert (card[3] or 2**31 - 1, card[4]) == (meaning.session_seconds, meaning.interim_seconds)
+                word = [] if meaning.password in (None, "") or ":" in name else ["Cleartext-Password"]
+                own = [attribute for attribute, _ in meaning.replies]
+                assert card[5] == ["Duka-Card", *word, *own, *COMPUTED[user is not None and user[2]]]
+                assert card[6] == ["+=" if attribute in SEVERAL else ":=" for attribute in card[5]]
+            if check and user is not None:
+                assert card[7] == SERVICES[user[1]]
+    assert set(seen) == {"none", "unknown", "not_paid", "bad_rows", "suspended", ""}
     assert min(seen.values()) > 20, seen
+
+
+def standing(check: list[tuple[str, str]], user: tuple[Any, ...] | None, meaning: Meaning | None) -> str:
+    """Which of the checks that no moment changes fails first, the service apart."""
+    if not check:
+        return "unknown"
+    if user is None:
+        return "not_paid"
+    return "bad_rows" if meaning is None or user[3] == "9-5" else user[6]
 
 
 def test_two_who_write_one_name_at_once_leave_a_card_of_both(url: str) -> None:
@@ -140,7 +201,7 @@ def test_two_who_write_one_name_at_once_leave_a_card_of_both(url: str) -> None:
             first.commit()
             waiting.result(10)
             second.commit()
-            assert first.execute(CARD, (name,)).fetchone() == (True, True, 9, None, None, None, ["Port-Limit"], [":="])
+            assert (first.execute(CARD, (name,)).fetchone() or ())[:7] == ("not_paid", 9, None, None, None, *ANSWER)
             first.commit()
 
 
@@ -179,7 +240,8 @@ def test_many_writers_leave_cards_that_agree_with_the_rows(url: str) -> None:
         kept = connection.execute(ALL_CARDS).fetchall()
         connection.execute("DELETE FROM radius_card.card")
         connection.execute(
-            "SELECT duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply))"
+            "SELECT duka_write_cards(ARRAY(SELECT username FROM radcheck UNION SELECT username FROM radreply"
+            " UNION SELECT username FROM radius_user))"
         )
         assert connection.execute(ALL_CARDS).fetchall() == kept
 
@@ -195,7 +257,9 @@ def test_who_may_write_stock_tables_only_need_not_know_of_cards(url: str) -> Non
             connection.execute("INSERT INTO pg_temp.radreply VALUES ('juma', 'Class', 'duka:666', 1)")
             connection.execute("INSERT INTO radcheck (username, attribute, value) VALUES ('juma', 'Expiration', '9')")
             connection.execute("RESET ROLE")
-            assert connection.execute(CARD, ("juma",)).fetchone() == (True, True, 9, None, None, None, [], [])
+            card = connection.execute(CARD, ("juma",)).fetchone()
+            assert card is not None
+            assert card[:6] == ("not_paid", 9, None, None, None, ["Duka-Card", "Session-Timeout"])
         finally:
             connection.execute("RESET ROLE")
             connection.execute("DROP OWNED BY guest_of_the_tables")

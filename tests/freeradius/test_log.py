@@ -58,6 +58,25 @@ def test_a_name_cannot_forge_a_line(server: FreeRadius, house: House) -> None:
     assert house.log("root") == []
 
 
+def test_a_place_cannot_forge_a_line(server: FreeRadius, house: House) -> None:
+    """Nor where a plain one follows: the first of two counts."""
+    house.pay()
+    forged = r'Called-Station-Id = "x\n1|1700000000|127.0.0.1|Access-Accept||root|||"'
+    plain = 'Called-Station-Id = "hotspot1"'
+    assert ask(server, login(MAC, MAC_PASSWORD, forged)) == "Access-Accept"
+    assert ask(server, login(MAC, MAC_PASSWORD, plain)) == "Access-Accept"
+    assert ask(server, login(MAC, MAC_PASSWORD, forged, plain)) == "Access-Reject"
+    within(10, lambda: len(house.log()) >= 3)
+    with house.rows() as rows:
+        found = rows.exec_driver_sql("SELECT username, reply, calledstationid FROM radpostauth ORDER BY id").all()
+    odd = "x 1|1700000000|127.0.0.1|Access-Accept||root|||"
+    assert [tuple(row) for row in found] == [
+        (MAC, "Access-Accept", odd),
+        (MAC, "Access-Accept", "hotspot1"),
+        (MAC, "Access-Reject (repeated_attribute)", odd),
+    ]
+
+
 def test_the_same_reject_is_logged_once_in_half_a_minute_and_others_are_not_held_back(
     server: FreeRadius, house: House
 ) -> None:

@@ -9,8 +9,12 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event, select
 
+from core import dialogs
 from core.config import Settings
 from core.dialogs import Dialog
+from core.phone import Msisdn
+from core.tasks import SyncAccess
+from core.uow import NeedsTransaction
 from tests.doors.ussd_kit import CALLER, LAPTOP, NEIGHBOUR, TV, Stand, running_stand
 from ussd.menu import LOOKING
 
@@ -100,6 +104,45 @@ def test_a_refused_order_waits_too(stand: Stand) -> None:
     assert package.name
     assert any(statement.startswith("UPDATE dialog") for statement in statements)
     assert not any(NO_WAIT in statement for statement in statements)
+
+
+def test_a_step_that_was_overtaken_writes_nothing_over_what_came_meanwhile(stand: Stand) -> None:
+    if stand.app.engine.dialect.name != "postgresql":
+        return  # there a visit has the file to itself until it ends
+    stand.package()
+    for overtaking in ("step", "end"):
+        call = stand.dial()
+        with stand.app.jot(stand.tenant_id) as uow:
+            told = dialogs.open_(uow, call.session_id, Msisdn(CALLER))
+            if overtaking == "step":
+                call.answer("1")
+            else:
+                with stand.app.work(stand.tenant_id) as other:
+                    dialogs.drop_unfinished(other, Msisdn(CALLER), "another", "superseded")
+            told.last_reply, told.steps = "CON overwritten", told.steps + 1
+            with pytest.raises(NeedsTransaction):
+                dialogs.keep(uow, told)
+        with stand.app.look(stand.tenant_id) as uow:
+            kept = uow.session.scalars(select(Dialog).where(Dialog.session_id == call.session_id)).one()
+        assert kept.last_reply != "CON overwritten"
+        assert (kept.outcome is None) is (overtaking == "step")
+
+
+def test_a_visit_that_jots_changes_nothing_else(stand: Stand) -> None:
+    if stand.app.engine.dialect.name != "postgresql":
+        return  # there it is work like any other
+    package = stand.package()
+    with stand.app.jot(stand.tenant_id) as uow:
+        with pytest.raises(RuntimeError):
+            uow.later(SyncAccess(1))
+        with pytest.raises(RuntimeError):
+            uow.record("package.renamed")
+        held = uow.session.get_one(type(package), package.id)
+        held.name = "Scribbled"
+        with pytest.raises(RuntimeError):
+            uow.session.flush()
+    with stand.app.look(stand.tenant_id) as uow:
+        assert uow.session.get_one(type(package), package.id).name != "Scribbled"
 
 
 def test_two_copies_of_a_first_post_at_once_begin_one_conversation(stand: Stand) -> None:

@@ -73,8 +73,8 @@ class App:
 
     @cached_property
     def alone(self) -> Engine:
-        """The same connections, with each statement a transaction of its own (PostgreSQL)."""
-        return self.engine.execution_options(**LOOKING["postgresql"])
+        """Connections on which every statement is a transaction of its own: to switch one to and fro costs more than it saves."""
+        return make_engine(self.settings.database.url, alone=True)
 
     @cached_property
     def router_scripts(self) -> RouterScripts:
@@ -176,6 +176,8 @@ class App:
             self.connections.close()
         self.doorbell.close()
         self.engine.dispose()
+        if "alone" in self.__dict__:
+            self.alone.dispose()
 
 
 def open_app(settings: Settings | None = None, *, clock: Clock | None = None) -> App:

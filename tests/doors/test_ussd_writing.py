@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import event, select
+from sqlalchemy import Engine, event, select
 
 from core import dialogs
 from core.config import Settings
@@ -34,7 +34,7 @@ def stand(settings: Settings) -> Iterator[Stand]:
 
 
 @contextmanager
-def written(stand: Stand) -> Iterator[list[str]]:
+def written() -> Iterator[list[str]]:
     """The statements that change something, as they are run."""
     statements: list[str] = []
 
@@ -42,11 +42,11 @@ def written(stand: Stand) -> Iterator[list[str]]:
         if not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE")):
             statements.append(statement)
 
-    event.listen(stand.app.engine, "before_cursor_execute", note)
+    event.listen(Engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        event.remove(stand.app.engine, "before_cursor_execute", note)
+        event.remove(Engine, "before_cursor_execute", note)
 
 
 def screen_of(stand: Stand, session_id: str) -> str:
@@ -61,7 +61,7 @@ def test_looking_around_writes_the_conversation_once_and_waits_for_no_disk(stand
     router, visited = stand.router(), set()
     for phone, walk in WALKS:
         stand.knock(router, LAPTOP)
-        with written(stand) as statements:
+        with written() as statements:
             call = stand.dial(phone)
             for step in ("", *walk):
                 if step and (step.isdigit() or step == "nonsense"):
@@ -83,7 +83,7 @@ def test_looking_around_writes_the_conversation_once_and_waits_for_no_disk(stand
 def test_an_order_waits_for_the_disk(stand: Stand) -> None:
     stand.package()
     call = stand.dial()
-    with written(stand) as statements:
+    with written() as statements:
         call.answer("1")
         statements.clear()
         call.answer("1")
@@ -99,7 +99,7 @@ def test_a_refused_order_waits_too(stand: Stand) -> None:
     stand.configure(daraja=None)
     call = stand.dial()
     call.answer("1")
-    with written(stand) as statements:
+    with written() as statements:
         call.answer("1")
     assert package.name
     assert any(statement.startswith("UPDATE dialog") for statement in statements)

@@ -8,7 +8,6 @@ import sys
 from core import logs
 from core.app import open_app
 from core.config import ConfigError
-from jobs import clock, relay, worker
 from jobs.stopping import stop_on_signals
 
 
@@ -25,13 +24,18 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{process}: {error}", file=sys.stderr)
         return 2
     try:
+        # each loads only what it needs itself: the clock no queue, the relay none of the jobs
         if process == "relay":
+            from jobs import relay
+
             relay.run(app, stop)
         elif process == "worker":
-            from jobs.registry import JOBS  # only workers need the jobs and what they bring along
+            from jobs import worker
+            from jobs.registry import JOBS
 
             worker.run(app, JOBS, stop)
         else:
+            from jobs import clock
             from jobs.prober import watching
             from jobs.sweeps import SWEEPS
 

@@ -84,6 +84,11 @@ def test_what_is_edited_is_tried_first(box: Box, router: VirtualRouter) -> None:
     shown = box.does("router", "show", "harbour")
     assert "Shore WiFi" in shown
     assert "--ssid" in box.fails("router", "edit", "harbour", "--ssid", "x" * 33)
+    box.does("router", "edit", "harbour", "--wan", "ether1")
+    assert "ether1" in box.does("router", "show", "harbour")
+    assert "--wan:" in box.fails("router", "edit", "harbour", "--wan", "ether1; reboot")
+    box.does("router", "edit", "harbour", "--wan", "")
+    assert "ether1" not in box.does("router", "show", "harbour")
     router.run("/user/set", numbers="duka", password="new")
     said = box.does("router", "edit", "harbour", "--password", DUKA_ROUTER_PASSWORD="new")
     assert "changed" in said

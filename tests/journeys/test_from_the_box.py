@@ -155,6 +155,16 @@ def refused(phone: Phone) -> bool:
     return reply.by_router and reply.status == 302
 
 
+def in_step(town: Town) -> bool:
+    """Our server reaches the router by its tunnel, and finds everything as it should be."""
+    with town.app.look(town.shop.tenant_id) as uow:
+        soko = network.find_router(uow, "soko")
+        address, blueprint = network.address_of(uow, soko), network.blueprint_of(uow, soko)
+    plan = town.app.world(town.shop.tenant_id).planner.plan(address, blueprint)
+    assert (plan.steps, plan.collisions) == ((), ())
+    return plan.in_step
+
+
 def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -> None:
     town, router, said = bench.town, bench.router, bench.set_up()
     assert "duka: done, the shop knows this router now" in said, said
@@ -176,13 +186,8 @@ def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -
 
 @pytest.mark.first_database
 def test_what_the_script_made_is_to_the_last_word_what_is_wanted(bench: Bench) -> None:
-    town = bench.town
     bench.set_up()
-    with town.app.look(town.shop.tenant_id) as uow:
-        soko = network.find_router(uow, "soko")
-        address, blueprint = network.address_of(uow, soko), network.blueprint_of(uow, soko)
-    plan = town.app.world(town.shop.tenant_id).planner.plan(address, blueprint)
-    assert (plan.steps, plan.collisions) == ((), ())
+    assert in_step(bench.town)
 
 
 @pytest.mark.first_database
@@ -196,6 +201,29 @@ def test_the_same_line_pasted_again_does_no_harm(bench: Bench) -> None:
     bench.router.paste(line)
     assert bench.configuration() == before
     assert b"done" in (bench.router.files.read("duka-setup.txt") or b"")
+
+
+@pytest.mark.first_database
+def test_who_has_paid_comes_to_the_internet_and_not_to_the_routers_own_doors(bench: Bench) -> None:
+    town, router = bench.town, bench.router
+    bench.set_up()
+    town.work_off()
+    phone = router.around.join(SSID, MAC)
+    arrived(phone)
+    order(town)
+    until_prompted(town)
+    pay(town)
+    town.pass_time(31)
+    assert phone.online
+    for name in ("api", "api-ssl", "winbox", "ssh", "telnet", "ftp", "www"):
+        (service,) = [row for row in router.rows("/ip/service") if row["name"] == name and row.get("dynamic") != "true"]
+        assert not router.around.admits(name, phone.interface, phone.address), name
+        if name != "www":  # port 80 is the hotspot's, before the firewall is asked
+            with pytest.raises(NoAnswer, match="dropped by the input firewall"):
+                phone.browse(f"http://10.20.0.1:{service['port']}/")
+    assert phone.get(ELSEWHERE).text.startswith('{"due"'), "names and pages are open"
+    assert phone.browse("http://10.20.0.1/status").by_router
+    assert in_step(town), "and we come in by the tunnel"
 
 
 @pytest.mark.first_database

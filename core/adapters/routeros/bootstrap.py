@@ -125,14 +125,14 @@ class RouterScripts:
         facts = facts_of(box)
         things = wanted(blueprint, facts)
         doors = [each for each in things if each.menu == FILTER]
-        way = ("in-interface", blueprint.tunnel.interface if blueprint.tunnel else "")
+        later = {blueprint.tunnel and blueprint.tunnel.interface, blueprint.lan and blueprint.lan.interface}
         parts = [
             "# Made for one router. Contains its passwords; the router deletes it when it is done.\n",
             said("begins"),
             *_refusals(facts),
             _backup(facts),
             said("closing API, Winbox and SSH towards the internet"),
-            *(made_so(each) for each in reversed(doors) if way not in each.values),
+            *(made_so(each) for each in reversed(doors) if dict(each.values).get("in-interface", "any") not in later),
             *((*_adopt(blueprint, things), *_without_defaults()) if blueprint.scope is Scope.BOX else ()),
         ]
         for stage, group in groupby((each for each in things if each.menu != FILTER), key=lambda each: each.stage):

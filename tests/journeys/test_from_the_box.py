@@ -6,7 +6,7 @@ import contextlib
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cli.__main__ import app as duka
 from core import migrations, network
 from core.config import Settings
-from sim.routeros import VirtualRouter
+from sim.routeros import Trap, VirtualRouter
 from sim.routeros.dialled import Concentrator
 from sim.routeros.phones import NoAnswer, Phone, Reply
 from sim.routeros.tunnel import ServerEnd
@@ -48,13 +48,15 @@ def free_port(kind: socket.SocketKind) -> int:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """An installation that routers can find: every port is known beforehand, and tunnels have addresses on loopback."""
+    """An installation that routers can find: every port is known beforehand, and tunnels have addresses on loopback, of which
+    each run has its own, for the API's port is the same everywhere."""
+    network = f"127.{20 + secrets.randbelow(200)}.{secrets.randbelow(256)}"
     web, auth, acct = (free_port(kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM))
     parts = {
         "public_url": f"http://127.0.0.1:{web}",
         "portal": settings.portal.model_copy(update={"port": web}),
-        "radius": settings.radius.model_copy(update={"auth_port": auth, "acct_port": acct}),
-        "tunnel": settings.tunnel.model_copy(update={"host": VPN, "subnet": "127.0.0.0/24"}),
+        "radius": settings.radius.model_copy(update={"host": f"{network}.1", "auth_port": auth, "acct_port": acct}),
+        "tunnel": settings.tunnel.model_copy(update={"host": VPN, "subnet": f"{network}.0/24"}),
     }
     return settings.model_copy(update=parts)
 
@@ -103,7 +105,9 @@ class Bench:
             wireguard = network.wireguard_config(ours, tunnels, uow.installation)
             dialling, secret = network.ppp_secrets(tunnels), ours.ipsec_secret
         self.router.around.know_server(ServerEnd.from_config(wireguard, VPN))
-        self.router.around.know_concentrator(Concentrator.from_secrets(dialling, VPN, "127.0.0.1", secret))
+        self.router.around.know_concentrator(
+            Concentrator.from_secrets(dialling, VPN, self.town.app.settings.radius.host, secret)
+        )
 
     def set_up(self) -> str:
         """The line is pasted, and our end lets the tunnel in; what the script said."""
@@ -210,6 +214,7 @@ def test_who_has_paid_comes_to_the_internet_and_not_to_the_routers_own_doors(ben
     town.work_off()
     phone = router.around.join(SSID, MAC)
     arrived(phone)
+    town.work_off()
     order(town)
     until_prompted(town)
     pay(town)
@@ -261,6 +266,52 @@ def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) ->
         other.around.plug_uplink("ether1")
         assert "404" in other.paste(line)
         assert other.rows("/ip/hotspot") == [] and other.rows("/user")[0]["name"] == "admin"
+
+
+@pytest.mark.first_database
+def test_a_set_up_that_stops_says_why_and_leaves_no_password_behind(bench: Bench) -> None:
+    bench.router.run("/ip/pool/add", name="mine", ranges="192.0.2.1-192.0.2.9")
+    bench.router.run("/interface/bridge/add", name="duka-lan", comment="my own")
+    said = bench.set_up()
+    assert "duka: stopped at duka: there is another /interface/bridge with name duka-lan: take it away" in said
+    assert leftovers(bench.router) == []
+    bench.router.run("/interface/bridge/remove", numbers="duka-lan")
+    assert "duka: done" in bench.set_up()
+    assert leftovers(bench.router) == []
+
+
+@pytest.mark.first_database
+def test_what_the_router_itself_refuses_is_named_by_its_place(bench: Bench) -> None:
+    bench.router.on_command.append(refusing("/ip/dhcp-server/add"))
+    assert "duka: stopped at /ip/dhcp-server lan" in bench.set_up()
+    assert leftovers(bench.router) == []
+
+
+@pytest.mark.first_database
+def test_a_box_that_is_switched_off_in_the_middle_forgets_the_scripts_when_it_comes_back(bench: Bench) -> None:
+    router = bench.router
+    router.on_command.append(refusing("/execute"))
+    assert "not today" in router.paste(bench.line())
+    assert len(leftovers(router)) == 3
+    router.reboot()
+    bench.town.pass_time(10, 5)
+    assert leftovers(router) == []
+
+
+def refusing(command: str) -> Callable[[str, dict[str, str]], None]:
+    """The router says no to this command."""
+
+    def no(path: str, _arguments: dict[str, str]) -> None:
+        if path == command:
+            raise Trap("failure: not today")
+
+    return no
+
+
+def leftovers(router: VirtualRouter) -> list[str]:
+    """Scripts, and who would take them away."""
+    files = [name for name in ("duka.rsc", "duka-setup.rsc") if router.files.read(name) is not None]
+    return [*files, *(row["name"] for row in router.rows("/system/scheduler"))]
 
 
 @pytest.mark.first_database

@@ -257,10 +257,11 @@ def test_while_the_portal_is_away_the_routers_own_page_says_what_to_dial(bench: 
 
 
 @pytest.mark.first_database
-def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) -> None:
+@pytest.mark.parametrize("minutes", [1, 60], ids=["while it works for the first", "later"])
+def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench, minutes: int) -> None:
     line = bench.line()
     bench.router.paste(line)
-    bench.town.clock.advance(timedelta(hours=1))
+    bench.town.clock.advance(timedelta(minutes=minutes))
     with VirtualRouter(version="7.21.5", board="hAP ax^2", clock=bench.town.router_clock) as other:
         other.reset(no_defaults=True)
         other.around.plug_uplink("ether1")

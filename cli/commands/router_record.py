@@ -216,14 +216,14 @@ def _layout(before: Layout, given: dict[str, str | None]) -> Layout:
     except ValidationError as error:
         what = error.errors()[0]
         named = str(what["loc"][0]).removesuffix("_interface").replace("_", "-")
-        raise Failed(f"--{named}: {what['msg']}") from error
+        raise Failed(f"--{named}: {what['msg'].removeprefix('Value error, ')}") from error
 
 
 def _state(found: Router, when: Callable[[datetime], str]) -> str:
-    if found.down_since is not None:
-        return f"offline since {when(found.down_since)}"
-    if found.up_since is None:
+    if found.up_at is None:
         return "never seen"
+    if found.down_since is not None or found.up_since is None:
+        return f"offline since {when(found.down_since or found.up_at)}"
     busy = [f"up {duration(found.uptime_seconds)}"] if found.uptime_seconds is not None else []
     busy += [f"{found.cpu_percent} % busy"] if found.cpu_percent is not None else []
     busy += [f"{found.active_count} online"] if found.active_count is not None else []

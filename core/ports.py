@@ -283,6 +283,10 @@ class Hotspot(Protocol):
         """Devices that are on the network."""
         ...
 
+    def shut_out(self, router: RouterAddress) -> list[str]:
+        """Addresses (MAC) of devices that somebody blocked by hand: they come nowhere, whoever pays for them."""
+        ...
+
     def probe(self, router: RouterAddress, now: datetime) -> RouterHealth:
         """Does it answer, and is it set up as we need it?"""
         ...

@@ -249,7 +249,7 @@ def open_town(settings: Settings) -> Iterator[Town]:
         with web_server(portal_app(bare), settings.portal.port) as portal_base:
             app = open_app(settings.model_copy(update={"public_url": portal_base}), clock=clock)
             prober = Prober(app, app.lookout)
-            server = RadiusServer(app, "127.0.0.1", settings.radius.auth_port, settings.radius.acct_port)
+            server = RadiusServer(app, settings.radius.host, settings.radius.auth_port, settings.radius.acct_port)
             server.start()
             try:
                 with web_server(ussd_app(app)) as ussd_base:

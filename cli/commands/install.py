@@ -77,7 +77,8 @@ def _layout(ssid: str | None, wan: str, lan: str | None) -> Layout:
     except ValidationError as error:
         what = error.errors()[0]
         named = {"ssid": "--ssid", "wan_interface": "--wan", "lan_address": "--lan"}
-        raise Failed(f"{named.get(str(what['loc'][0]), 'this')}: {what['msg']}") from error
+        option = named.get(str(what["loc"][0]), "this")
+        raise Failed(f"{option}: {what['msg'].removeprefix('Value error, ')}") from error
 
 
 def _record(uow: UnitOfWork, name: str, site: str, layout: Layout) -> Router:

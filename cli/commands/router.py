@@ -98,12 +98,12 @@ def list_(tenant: TenantOption = None) -> None:
         zone = tenants.zone(here.tenant)
         rows = []
         for each in network.routers(uow):
-            if each.down_since is not None:
-                state = f"[red]offline[/] since {at(each.down_since, zone)}"
-            elif each.up_at is not None:
-                state = f"[green]online[/] since {at(each.up_since or each.up_at, zone)}"
-            else:
+            if each.up_at is None:
                 state = "[yellow]never seen[/]"
+            elif each.down_since is not None:
+                state = f"[red]offline[/] since {at(each.down_since, zone)}"
+            else:
+                state = f"[green]online[/] since {at(each.up_since or each.up_at, zone)}"
             address = f"{each.host}:{each.api_port}"
             rows.append((plain(each.name), plain(address), plain(each.nas_address), state, plain(_trouble(each))))
     if not rows:

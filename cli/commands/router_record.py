@@ -86,6 +86,10 @@ def edit(
     nas_address: Annotated[str | None, typer.Option(help="Where its RADIUS packets come from.")] = None,
     hotspot: Annotated[str | None, typer.Option(help="Name of its hotspot server; empty for all of them.")] = None,
     coa_port: Annotated[int | None, typer.Option(min=1, max=65535)] = None,
+    wan: Annotated[
+        str | None,
+        typer.Option(help="Its interface towards the internet, where its own doors are closed; empty for none."),
+    ] = None,
     ssid: Annotated[str | None, typer.Option(help="Name of its open Wi-Fi; empty to leave Wi-Fi alone.")] = None,
     dns_name: Annotated[str | None, typer.Option(help="Name of its login page; empty for none.")] = None,
     radius_address: Annotated[str | None, typer.Option(help="Where it finds our RADIUS.")] = None,
@@ -105,7 +109,7 @@ def edit(
         typed = console.ask_secret("DUKA_ROUTER_PASSWORD", "Password of the API user", from_stdin=secrets_from_stdin)
         assert typed is not None
         change["password"] = typed
-    layout = {"ssid": ssid, "dns_name": dns_name, "radius_address": radius_address}
+    layout = {"wan_interface": wan, "ssid": ssid, "dns_name": dns_name, "radius_address": radius_address}
     with shop(tenant) as here:
         with here.look() as uow:
             before = network.find_router(uow, name)
@@ -205,20 +209,21 @@ def _as_changed(router: RouterAddress, change: Change, *, accept: bool) -> Route
 
 def _layout(before: Layout, given: dict[str, str | None]) -> Layout:
     words = {
-        key: value or (None if key != "radius_address" else "") for key, value in given.items() if value is not None
+        key: value or (None if key in ("ssid", "dns_name") else "") for key, value in given.items() if value is not None
     }
     try:
         return Layout.model_validate(before.model_dump() | words)
     except ValidationError as error:
         what = error.errors()[0]
-        raise Failed(f"--{str(what['loc'][0]).replace('_', '-')}: {what['msg']}") from error
+        named = str(what["loc"][0]).removesuffix("_interface").replace("_", "-")
+        raise Failed(f"--{named}: {what['msg'].removeprefix('Value error, ')}") from error
 
 
 def _state(found: Router, when: Callable[[datetime], str]) -> str:
-    if found.down_since is not None:
-        return f"offline since {when(found.down_since)}"
-    if found.up_since is None:
+    if found.up_at is None:
         return "never seen"
+    if found.down_since is not None or found.up_since is None:
+        return f"offline since {when(found.down_since or found.up_at)}"
     busy = [f"up {duration(found.uptime_seconds)}"] if found.uptime_seconds is not None else []
     busy += [f"{found.cpu_percent} % busy"] if found.cpu_percent is not None else []
     busy += [f"{found.active_count} online"] if found.active_count is not None else []

@@ -19,13 +19,16 @@ from core.network import KINDS
 
 app = typer.Typer(no_args_is_help=True, help="Tunnels of routers: add, show, use, remove, server-config.")
 Name = Annotated[str, typer.Argument(help="The router.")]
-Kind = Annotated[str, typer.Option(help="wireguard for RouterOS 7; l2tp or sstp for 6.")]
+Kind = Annotated[
+    str | None,
+    typer.Option(help="wireguard for RouterOS 7; l2tp (without a choice) or sstp for 6.", show_default=False),
+]
 
 
 @app.command("add")
-def add(name: Name, kind: Kind = "wireguard", tenant: TenantOption = None) -> None:
+def add(name: Name, kind: Kind = None, tenant: TenantOption = None) -> None:
     """Give a router an address of its own and keys; then `duka tunnel show` says what to paste into it."""
-    if kind not in KINDS:
+    if kind not in (None, *KINDS):
         raise Failed(f"--kind is one of {', '.join(KINDS)}")
     with shop(tenant) as here:
         with here.work() as uow:
@@ -44,8 +47,11 @@ def show(name: Name, tenant: TenantOption = None) -> None:
             tunnel = network.must_have_tunnel(uow, network.find_router(uow, name))
             server = network.tunnel_server(uow)
             lines = list(network.router_commands(tunnel, server, uow.installation))
+            notes = list(network.server_notes(tunnel, uow.installation))
         for line in lines:
             console.say(plain(line))
+        for note in notes:
+            console.hint(plain(note))
         if tunnel.kind == "wireguard" and tunnel.private_key is None:
             console.hint("the router made its own key: add the lines only where they are missing")
 
@@ -103,7 +109,9 @@ def server_config(
     if dialling:
         _replace(folder / "chap-secrets", dialling)
         _replace(folder / "ipsec.secrets", f'%any : PSK "{ipsec_secret}"\n')
-        console.good(f"{plain(folder / 'chap-secrets')} and ipsec.secrets are written, for xl2tpd and strongSwan")
+        console.good(
+            f"{plain(folder / 'chap-secrets')} and ipsec.secrets are written, for L2TP (xl2tpd, strongSwan) and SSTP"
+        )
 
 
 def _replace(path: Path, content: str) -> None:

@@ -18,6 +18,8 @@ from core.errors import GatewayFailure, Refusal
 from core.planning import MISSING
 from core.ports import RouterAddress
 
+LETS_IN = frozenset({"/radius", "/radius/incoming", "/ip/hotspot", "/ip/hotspot/profile", "/ppp/aaa"})
+"""Menus of a router in which a difference keeps people out who have paid."""
 MARKS = {"yes": "[green]yes[/]", "no": "[red]no[/]", "unknown": "[yellow]?[/]"}
 
 
@@ -65,11 +67,16 @@ def _ask(here: Shop, place: Place, address: RouterAddress, plan: Blueprint) -> S
     try:
         health = hotspot.probe(address, here.app.clock.now())
         waiting, online = hotspot.waiting(address), hotspot.online(address)
+        blocked = hotspot.shut_out(address)
         garden = here.world.planner.garden(address, plan)
+        steps = here.world.planner.plan(address, plan).steps
     except (GatewayFailure, Refusal) as error:
         return Sight(place, trouble=first_line(error))
     closed = tuple(entry.place for entry in garden if entry.whose == MISSING)
-    return Sight(place, health=health, waiting=tuple(waiting), online=tuple(online), closed=closed)
+    return Sight(
+        place, health=health, waiting=tuple(waiting), online=tuple(online), closed=closed, blocked=tuple(blocked),
+        differs=tuple(step for step in steps if step.split()[0].rstrip(":") in LETS_IN),
+    )  # fmt: skip
 
 
 def _row(check: Check) -> tuple[str, str, str]:

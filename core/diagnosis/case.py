@@ -94,7 +94,8 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What one router said just now. `trouble`: it did not answer, and how. `closed`: what phones cannot reach before they pay,
-    though they should; None when that was not asked."""
+    though they should; None when that was not asked. `differs`: how it lets people in otherwise than it should, in the words of a plan.
+    `blocked`: devices somebody keeps out by hand."""
 
     place: Place
     trouble: str = ""
@@ -102,5 +103,7 @@ class Sight:
     waiting: tuple[HostRow, ...] = ()
     online: tuple[ActiveRow, ...] = ()
     closed: tuple[str, ...] | None = None
+    differs: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
     strangers: tuple[str, ...] = field(default=())
     """Devices that wait there and belong to nobody."""

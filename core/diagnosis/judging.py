@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 
 from core.diagnosis.case import DEVICE, LOGIN, Case, Name, Sight, Term
 from core.ports import MAC
+from core.texts import duration
 
 YES, NO, UNKNOWN = "yes", "no", "unknown"
 CLOCK_SKEW_SECONDS_MAX = 120
@@ -238,6 +239,10 @@ def _set_up(talking: Sequence[Sight]) -> Check:
 
 
 def _seen(name: Name, here: Sequence[Sight], talking: Sequence[Sight]) -> Check:
+    for sight in talking:
+        if name.user in sight.blocked:
+            text = f"somebody blocked {name.short} by hand at {sight.place.name}, by an IP binding"
+            return Check("seen", NO, text, "take it away there (/ip hotspot ip-binding), if it was not meant so")
     if here:
         return Check("seen", YES, f"{name.short} is at {here[0].place.name}")
     if not talking:
@@ -267,7 +272,11 @@ def _active(name: Name, here: Sequence[Sight]) -> Check:
         if any(row.mac == name.user for row in sight.online):
             return Check("active", YES, f"it is online at {sight.place.name}")
     if here:
-        text = f"it stands at {here[0].place.name} and is not logged in"
+        router = here[0].place.name
+        text = f"it stands at {router} and is not logged in"
+        if here[0].differs:
+            text = f"{text}; {router} differs from what should be on it: {here[0].differs[0]}"
+            return Check("active", NO, text, f"bring it in line: `duka router repair {router}`")
         return Check("active", NO, text, "the router asks again within half a minute; else switch its Wi-Fi off and on")
     if name.session_at:
         return Check("active", YES, f"it has an open session at {name.session_at}")
@@ -308,7 +317,7 @@ def _clock(talking: Sequence[Sight]) -> Check:
         return Check("clock", UNKNOWN, "no router said what time it is")
     for router, seconds in skews:
         if abs(seconds) > CLOCK_SKEW_SECONDS_MAX:
-            text = f"the clock of {router} is {abs(seconds) // 60} minutes {'ahead' if seconds > 0 else 'behind'}"
+            text = f"the clock of {router} is {duration(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
             return Check("clock", NO, text, f"`duka router repair {router}` sets its time servers")
     return Check("clock", YES, "the router knows what time it is")
 

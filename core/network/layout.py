@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import ipaddress
+import unicodedata
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 SSID_BYTES_MAX = 32
 """A limit of 802.11, in bytes."""
+PREFIX_MAX = 29
+HIDDEN, JOINER = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"}), "\u200d"
+"""Characters nobody sees; but one of them makes families of emoji."""
 _HOST = r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)+$"
 
 
 def _interface(text: str) -> str:
-    ipaddress.IPv4Interface(text)
+    own = ipaddress.IPv4Interface(text)
+    if own.network.prefixlen > PREFIX_MAX:
+        raise ValueError(f"a network for customers has a prefix up to /{PREFIX_MAX}: 10.20.0.1/16")
+    if own.ip in (own.network.network_address, own.network.broadcast_address):
+        raise ValueError(f"{own.ip} is no address for a router in {own.network}: the first is {own.network[1]}")
     return text
 
 
@@ -25,7 +33,8 @@ def _pool(text: str) -> str:
 
 
 def _ssid(text: str) -> str:
-    if not 1 <= len(text.encode()) <= SSID_BYTES_MAX or not text.isprintable():
+    hidden = any(unicodedata.category(char) in HIDDEN and char != JOINER for char in text)
+    if not 1 <= len(text.encode("utf-8", "replace")) <= SSID_BYTES_MAX or hidden:
         raise ValueError(f"a network is called by 1 to {SSID_BYTES_MAX} bytes of printable text")
     return text
 

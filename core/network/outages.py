@@ -49,11 +49,10 @@ def settle_outage(uow: UnitOfWork, outage_id: int) -> int:
         return 0
     where = router(uow, outage.router_id)
     seconds = int((outage.ended_at - outage.began_at).total_seconds())
+    lost: list[tuple[Subscription, int]] = []
     if outage.customers is None:
-        losers = _losers(uow, where, outage.began_at)
-        outage.customers, outage.lost_seconds = len({row.customer_id for row in losers}), seconds * len(losers)
-    else:
-        losers = []
+        lost = _lost(uow, _losers(uow, where, outage.began_at), outage.began_at, outage.ended_at)
+        outage.customers, outage.lost_seconds = len({row.customer_id for row, _ in lost}), sum(each for _, each in lost)
     outage.credited_at = uow.now
     uow.record(
         "router.up", where, seconds_down=seconds, flaps=outage.flaps, customers=outage.customers,
@@ -62,8 +61,17 @@ def settle_outage(uow: UnitOfWork, outage_id: int) -> int:
     after = tenants.settings_of(uow).credit_after_minutes
     if after is None or seconds < after * 60:
         return 0
-    given = [row for row in losers if subscriptions.give_back(uow, row, seconds, outage=outage.id, router=where.name)]
+    why = {"outage": outage.id, "router": where.name}
+    given = [row for row, each in lost if each and subscriptions.give_back(uow, row, each, **why)]
     return len({row.customer_id for row in given})
+
+
+def _lost(
+    uow: UnitOfWork, losers: list[Subscription], began_at: datetime, ended_at: datetime
+) -> list[tuple[Subscription, int]]:
+    """What each lost, in seconds: up to its end, and of what followed it. Once for each way a customer comes in by."""
+    ways = {(row.customer_id, row.service): row for row in losers}
+    return [(row, subscriptions.ran_between(uow, *way, began_at, ended_at)) for way, row in ways.items()]
 
 
 def _losers(uow: UnitOfWork, where: Router, began_at: datetime) -> list[Subscription]:
@@ -84,7 +92,11 @@ def _losers(uow: UnitOfWork, where: Router, began_at: datetime) -> list[Subscrip
         .distinct()
     )  # fmt: skip
     ids = {number for number in (subscription_id(klass or "") for klass in classes) if number}
-    running = (Subscription.begun_at <= began_at, Subscription.closed_at.is_(None), Subscription.suspended_at.is_(None))
+    over = Subscription.closed_at
+    running = (
+        Subscription.begun_at <= began_at, or_(over.is_(None), over >= began_at), Subscription.over_at > began_at,
+        Subscription.suspended_at.is_(None),
+    )  # fmt: skip
     found = (
         uow.session.scalar(select(Subscription).where(Subscription.id == number, *running)) for number in sorted(ids)
     )

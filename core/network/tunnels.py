@@ -45,6 +45,10 @@ class SubnetFull(Refusal):
     """Every address of tunnel.subnet is given out."""
 
 
+class NoWireGuard(Refusal):
+    """RouterOS 6 has no WireGuard: give it a tunnel of kind l2tp or sstp."""
+
+
 class BadKey(Refusal):
     """This is not a WireGuard key."""
 
@@ -83,11 +87,17 @@ def add_tunnelled_router(
 
 
 @requires(Can.MANAGE_ROUTERS)
-def give_tunnel(uow: UnitOfWork, router: Router, kind: str = WIREGUARD) -> Tunnel:
-    """Give a router that is reached otherwise a tunnel. Its addresses stay what they are until `duka tunnel use`."""
+def give_tunnel(uow: UnitOfWork, router: Router, kind: str | None = None) -> Tunnel:
+    """Give a router that is reached otherwise a tunnel. Its addresses stay what they are until `duka tunnel use`.
+
+    Without a `kind` it is WireGuard, or L2TP when the router was seen to run RouterOS 6.
+    """
     if tunnel_of(uow, router) is not None:
         raise TunnelExists(router=router.name)
-    return _keep(uow, router, kind, _free_address(uow))
+    is_six = router.version.startswith("6.")
+    if is_six and kind == WIREGUARD:
+        raise NoWireGuard(router=router.name, version=router.version)
+    return _keep(uow, router, kind or (L2TP if is_six else WIREGUARD), _free_address(uow))
 
 
 def _keep(uow: UnitOfWork, router: Router, kind: str, address: str) -> Tunnel:
@@ -223,6 +233,24 @@ def ppp_secrets(tunnels: list[Tunnel]) -> str:
     """The dial-in accounts as pppd reads them (`chap-secrets`): who, at which server, password, address."""
     dialling = (tunnel for tunnel in tunnels if tunnel.kind != WIREGUARD)
     return "".join(f'"{one.username}" * "{one.password}" {one.address}\n' for one in dialling)
+
+
+def server_notes(tunnel: Tunnel, here: Installation) -> Iterator[str]:
+    """What else a dial-in tunnel needs, at both ends: WireGuard's is all in the lines and the file."""
+    server = next(ipaddress.IPv4Network(here.tunnel_subnet).hosts())
+    if tunnel.kind == L2TP:
+        yield f"our end: xl2tpd with strongSwan at {here.tunnel_host}, UDP 500, 4500 and 1701 open"
+    if tunnel.kind == SSTP:
+        yield f"our end: an SSTP server (accel-ppp) at {here.tunnel_host}, TCP 443 open, with a certificate for that name"
+        yield (
+            "RouterOS 6 brings no certificate authorities: import the one behind our certificate first, or it never connects: "
+            '/certificate import file-name=ca.pem passphrase=""'
+        )
+    if tunnel.kind != WIREGUARD:
+        yield (
+            f"its own address in there is {server}; accounts and their fixed addresses are in chap-secrets, "
+            "which `duka tunnel server-config` writes; mschap2 only"
+        )
 
 
 def router_commands(tunnel: Tunnel, ours: TunnelServer, here: Installation) -> Iterator[str]:

@@ -18,7 +18,7 @@ from core.subscriptions.actions import (
     suspensions,
     use,
 )
-from core.subscriptions.credits import give_back
+from core.subscriptions.credits import give_back, ran_between
 from core.subscriptions.metering import Payer, strangers, use_many
 from core.subscriptions.models import Grant, Subscription, Suspension
 from core.subscriptions.rules import Left
@@ -50,6 +50,7 @@ __all__ = [
     "latest",
     "left",
     "live",
+    "ran_between",
     "remind",
     "renew_by_itself",
     "renewals_due",

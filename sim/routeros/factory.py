@@ -81,10 +81,10 @@ def _hardware(machine: Machine) -> None:
         tables[menu].add(values)
     if machine.schema.has_menu("/system/routerboard"):
         version = {f"{when}-firmware": machine.version for when in ("factory", "current", "upgrade")}
-        named = {"routerboard": "true", "board-name": board.name, "model": board.name, "serial-number": "HD00PRETEND"}
+        named = {"routerboard": "true", "board-name": board.name, "model": board.name, "serial-number": machine.serial}
         _set(machine, "/system/routerboard", {**named, "firmware-type": board.architecture, **version})
 
-    licence = {"system-id": "PRETEND0000"} if board.is_virtual else {"software-id": "PRET-END0", "nlevel": "4"}
+    licence = {"system-id": f"{machine.serial}X"} if board.is_virtual else {"software-id": "PRET-END0", "nlevel": "4"}
     _set(machine, "/system/license", licence)
 
 

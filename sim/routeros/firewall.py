@@ -19,6 +19,8 @@ WORDS = frozenset(
 )
 """Properties of a rule that choose no packets."""
 DEPTH_MAX = 16
+DIALLED = frozenset({"l2tp-out", "ovpn-out", "pppoe-out", "sstp-out"})
+"""Types of interfaces that dial; those of who has dialled in are called `<…>`."""
 
 
 class CannotWeigh(Exception):
@@ -146,6 +148,15 @@ def _local(machine: Machine, wanted: str, address: str) -> bool:
     return any(table.get(number, "address").partition("/")[0] == address for number in table.records)
 
 
+def _comes_by(machine: Machine, wanted: str, interface: str) -> bool:
+    """An interface by its name; `all-ppp` is every line that was dialled, in either direction."""
+    if wanted != "all-ppp":
+        return wanted == interface
+    table = machine.tables[interfaces.ALL]
+    number = table.find("name", interface)
+    return interface.startswith("<") or (number is not None and table.get(number, "type") in DIALLED)
+
+
 def _policy(_machine: Machine, wanted: str, _packet: Packet) -> bool:
     """`ipsec-policy`: no packet here ever travels in IPsec."""
     return wanted.endswith(",none")
@@ -161,8 +172,8 @@ _MATCHERS: Mapping[str, Matcher] = {
     "dst-port": lambda _machine, wanted, packet: in_ports(wanted, packet.dst_port),
     "src-port": lambda _machine, wanted, packet: in_ports(wanted, packet.src_port),
     "port": lambda _machine, wanted, packet: in_ports(wanted, packet.dst_port) or in_ports(wanted, packet.src_port),
-    "in-interface": lambda _machine, wanted, packet: wanted == packet.in_interface,
-    "out-interface": lambda _machine, wanted, packet: wanted == packet.out_interface,
+    "in-interface": lambda machine, wanted, packet: _comes_by(machine, wanted, packet.in_interface),
+    "out-interface": lambda machine, wanted, packet: _comes_by(machine, wanted, packet.out_interface),
     "in-interface-list": lambda machine, wanted, packet: wanted in interfaces.lists_of(machine, packet.in_interface),
     "out-interface-list": lambda machine, wanted, packet: wanted in interfaces.lists_of(machine, packet.out_interface),
     "connection-state": lambda _machine, wanted, packet: packet.state in wanted.split(","),

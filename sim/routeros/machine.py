@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -17,6 +18,10 @@ LOG_ROWS_MAX = 1000
 HISTORY_MAX = 10_000
 
 
+_MADE = itertools.count(1)
+"""No two boxes have the same serial number."""
+
+
 class Machine:
     """What the hotspot, the interface for programs and RADIUS all stand on.
 
@@ -26,6 +31,7 @@ class Machine:
     def __init__(self, identity: str, schema: Schema, clock: Clock, device_mode: str) -> None:
         self.schema = schema
         self.board = schema.board
+        self.serial = f"HD{next(_MADE):08X}"
         device_mode_values(device_mode)
         self.device_mode = device_mode
         self.clock = clock

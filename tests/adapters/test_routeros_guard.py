@@ -99,6 +99,37 @@ def test_a_firewall_that_shuts_us_out_opens_again_by_itself(
     fresh.close()
 
 
+def test_customers_stand_before_closed_doors_and_the_owner_comes_in_by_his_own_addresses(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
+) -> None:
+    brought(hotspot, place, blueprint)
+    inside = (("ether1", "192.0.2.99"), ("duka-lan", "10.20.0.9"), ("<pppoe-asha>", "10.30.0.9"))
+    for interface, who in inside:
+        for service in ("winbox", "ssh", "www", "telnet", "ftp", "api", "api-ssl"):
+            assert not router.around.admits(service, interface, who), (service, interface)
+    for interface, who in inside:
+        router.run("/ip/firewall/address-list/add", list="duka-office", address=who)
+        assert router.around.admits("winbox", interface, who)
+        assert router.around.admits("ssh", interface, who)
+    assert not router.around.admits("winbox", "duka-lan", "10.20.0.10")
+    assert hotspot.planner.plan(place, blueprint).in_step, "who is on the list is the owner's matter"
+
+
+@pytest.mark.parametrize("interface", ["ether1", "duka-lan", "<l2tp-server>"])
+def test_our_own_server_is_let_in_from_wherever_it_comes(
+    router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint, interface: str
+) -> None:
+    router.around.programs_arrive_by(interface)
+    brought(hotspot, place, blueprint)
+    assert router.rows("/system/scheduler") == [], "nothing had to be taken back"
+    assert hotspot.planner.plan(place, blueprint).in_step
+    router.around.programs_arrive_by(None)
+    nowhere = replace(blueprint, api=ApiUser("duka", "made by us", (), place.api_port), tunnel=None)
+    brought(hotspot, place, nowhere)
+    assert router.around.admits("api", interface, "127.0.0.1"), "nobody said where we come from"
+    assert not router.around.admits("winbox", interface, "127.0.0.1")
+
+
 def test_what_was_confirmed_is_not_taken_back_later(
     router: VirtualRouter, hotspot: MikrotikHotspot, place: RouterAddress, blueprint: Blueprint
 ) -> None:

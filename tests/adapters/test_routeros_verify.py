@@ -88,6 +88,15 @@ def listening(talk: Iterable[bytes], *, first: bool) -> Iterator[int]:
         thread.join(10)
 
 
+def test_a_service_that_does_not_allow_our_address_is_told_as_what_it_is(
+    hotspot: MikrotikHotspot, router: VirtualRouter
+) -> None:
+    router.run("/ip/service/set", numbers="api", address="192.0.2.1")
+    (finding,) = hotspot.verify(place(router), NOW).findings
+    assert (finding.code, finding.blocks) == ("hung_up", True)
+    assert "hangs up without a word" in finding.text and "address=" in finding.advice
+
+
 def test_a_good_router_has_nothing_in_its_way_and_says_what_it_is(
     hotspot: MikrotikHotspot, router: VirtualRouter
 ) -> None:

@@ -12,7 +12,9 @@ from core import customers, network, subscriptions, tenants
 from core.audit import AuditEntry
 from core.config import Settings
 from core.findings import RouterHealth
+from core.messaging import Message
 from core.network import Outage, Router
+from core.outbox import Promise
 from core.phone import Msisdn
 from core.radius_tables import radacct
 from core.subscriptions import Subscription
@@ -217,6 +219,85 @@ def test_time_lost_is_given_back_once_with_an_audit_line(shop: Shop) -> None:
     assert ends(shop, waiting) == behind + timedelta(seconds=300)
     (line,) = events(shop, "subscription.time_given_back")
     assert (line.facts["seconds"], line.facts["router"]) == (300, "market")
+
+
+def stretches(shop: Shop, msisdn: str = CALLER) -> list[Subscription]:
+    with shop.work() as uow:
+        who = customers.recognise(uow, Msisdn(msisdn), "en")
+        return list(subscriptions.live(uow, who.id))
+
+
+def told(shop: Shop) -> list[str]:
+    with shop.work() as uow:
+        return [message.text for message in uow.session.scalars(select(Message)) if message.template == "given_back"]
+
+
+def time_passed(shop: Shop) -> None:
+    """The sweeps see what has ended, and what waited for that."""
+    with shop.app.work(None) as uow:
+        subscriptions.close_ended(uow)
+        subscriptions.begin_waiting(uow)
+
+
+def test_whose_time_ran_out_meanwhile_has_the_lost_part_as_a_new_stretch_and_is_told(shop: Shop) -> None:
+    allow(shop, 5)
+    number = sold(shop)
+    with shop.work() as uow:
+        uow.session.get_one(Subscription, number).used_bytes = 7
+        uow.session.get_one(Subscription, number).quota_bytes = 1000
+    shop.later(hours=3, minutes=-10)
+    session(shop, number)
+    down(shop, 120)  # twenty minutes, ten of them after its end
+    time_passed(shop)
+    up(shop)
+    settle(shop)
+    settle_outages(shop.app)
+    assert (outages(shop)[0].customers, outages(shop)[0].lost_seconds) == (1, 600)
+    (stretch,) = stretches(shop)
+    now = shop.clock.now()
+    assert (stretch.begun_at, stretch.ends_at, stretch.over_at) == (now, now + timedelta(minutes=10), stretch.ends_at)
+    assert (stretch.quota_bytes, stretch.used_bytes, stretch.device_limit) == (993, 0, 1)
+    (line,) = events(shop, "subscription.time_given_back")
+    assert (line.subject_id, line.facts["seconds"]) == (stretch.id, 600)
+    (words,) = told(shop)
+    assert "10m of it back" in words
+    with shop.work() as uow:
+        assert any(promise.kind == "SyncAccess" for promise in uow.session.scalars(select(Promise)))
+
+
+@pytest.mark.parametrize("bought", ["before", "meanwhile"])
+def test_who_has_something_else_by_then_has_it_for_longer(shop: Shop, bought: str) -> None:
+    allow(shop, 5)
+    number = sold(shop)
+    behind = sold(shop, number=2) if bought == "before" else 0
+    shop.later(hours=3, minutes=-10)
+    session(shop, number)
+    down(shop, 60)
+    time_passed(shop)
+    following = behind or sold(shop, number=2)
+    before = ends(shop, following)
+    down(shop, 60)
+    up(shop)
+    settle(shop)
+    assert [row.id for row in stretches(shop)] == [following]
+    assert ends(shop, following) == before + timedelta(minutes=20), "all of the outage was paid for"
+    assert told(shop) == []
+
+
+def test_who_was_stopped_by_hand_is_given_nothing_to_come_in_by(shop: Shop) -> None:
+    allow(shop, 5)
+    number = sold(shop)
+    following = sold(shop, number=2)
+    shop.later(hours=3, minutes=-10)
+    session(shop, number)
+    down(shop, 120)
+    time_passed(shop)
+    with shop.work() as uow:
+        subscriptions.suspend(uow, uow.session.get_one(Subscription, following))
+    up(shop)
+    settle(shop)
+    assert [row.id for row in stretches(shop)] == [following]
+    assert events(shop, "subscription.time_given_back") == []
 
 
 def test_a_short_outage_gives_nothing_back(shop: Shop) -> None:

@@ -227,6 +227,15 @@ def test_our_end_names_every_peer_and_only_its_address(shop: Shop) -> None:
     assert secrets == f'"{dials.username}" * "{dials.password}" 10.77.0.3\n'
 
 
+def test_a_router_with_routeros_6_is_given_what_it_can(shop: Shop) -> None:
+    with shop.work() as uow:
+        six = network.find_router(uow, "market")
+        six.version = "6.49.18 (long-term)"
+        with pytest.raises(network.NoWireGuard):
+            network.give_tunnel(uow, six, "wireguard")
+        assert network.give_tunnel(uow, six).kind == "l2tp"
+
+
 @pytest.mark.parametrize("kind", network.KINDS)
 @pytest.mark.parametrize("version", ["7.18.2", "7.21.5"])
 def test_every_command_for_the_routers_end_is_one_the_router_knows(shop: Shop, kind: str, version: str) -> None:

@@ -77,6 +77,19 @@ def test_the_record_is_made_once_with_an_address_that_nobody_typed(shop: Box) ->
         )
         assert layout.radius_address == "10.77.0.1"
     assert "never seen" in shop.does("router", "list")
+    with shop.work(1) as uow:
+        for _ in range(3):
+            network.router_down(uow, network.find_router(uow, "soko").id, "nothing answers")
+    assert "never seen" in shop.does("router", "list"), "what never was there is not away"
+
+
+@pytest.mark.parametrize(
+    "ssid", ['Mama\'s "F" $WiFi\\', "Duka \U0001f6dc", "\U0001f468\u200d\U0001f469\u200d\U0001f467"]
+)
+def test_a_network_may_be_called_what_its_owner_likes(shop: Box, ssid: str) -> None:
+    shop.does("router", "install", "soko", "--site", "soko", "--ssid", ssid)
+    with shop.work(1) as uow:
+        assert network.find_router(uow, "soko").layout.ssid == ssid
 
 
 @pytest.mark.parametrize(
@@ -87,6 +100,11 @@ def test_the_record_is_made_once_with_an_address_that_nobody_typed(shop: Box) ->
         (("--ssid", ""), "--ssid"),
         (("--wan", "ether1; /quit"), "--wan"),
         (("--lan", "10.0.0.0.1"), "--lan"),
+        (("--lan", "10.20.0.1"), "--lan: a network for customers"),
+        (("--lan", "10.20.0.1/31"), "--lan: a network for customers"),
+        (("--lan", "10.20.0.0/16"), "--lan: 10.20.0.0 is no address"),
+        (("--ssid", "a\u202eb"), "--ssid: a network is called"),
+        (("--ssid", "a\nb"), "--ssid: a network is called"),
     ],
 )
 def test_what_no_box_could_be_given_is_refused_and_nothing_is_kept(shop: Box, more: tuple[str, str], told: str) -> None:

@@ -85,6 +85,11 @@ def test_what_is_edited_is_tried_first(box: Box, router: VirtualRouter) -> None:
     shown = box.does("router", "show", "harbour")
     assert "Shore WiFi" in shown
     assert "--ssid" in box.fails("router", "edit", "harbour", "--ssid", "x" * 33)
+    box.does("router", "edit", "harbour", "--wan", "ether1")
+    assert "ether1" in box.does("router", "show", "harbour")
+    assert "--wan:" in box.fails("router", "edit", "harbour", "--wan", "ether1; reboot")
+    box.does("router", "edit", "harbour", "--wan", "")
+    assert "ether1" not in box.does("router", "show", "harbour")
     router.run("/user/set", numbers="duka", password="new")
     said = box.does("router", "edit", "harbour", "--password", DUKA_ROUTER_PASSWORD="new")
     assert "changed" in said
@@ -160,6 +165,29 @@ def test_a_tunnel_from_the_first_word_to_the_server_file(box: Box, router: Virtu
     box.does("tunnel", "use", "market", "--unverified", **env)
     assert "10.77.0.2" in box.does("router", "list")
     assert "duka router edit" in box.fails("tunnel", "remove", "market", **env)
+
+
+@pytest.mark.parametrize(
+    ("kind", "port"), [("l2tp", "UDP 500, 4500 and 1701"), ("sstp", "TCP 443")], ids=["l2tp", "sstp"]
+)
+def test_a_dialled_tunnel_comes_with_its_account_and_what_our_end_needs(box: Box, kind: str, port: str) -> None:
+    env = {"DUKA_TUNNEL__HOST": "vpn.example"}
+    with VirtualRouter(identity="kiosk", username="duka", password=PASSWORD, version="6.49.18") as router:
+        hotspot(router)
+        add(box, router)
+        assert "has no WireGuard" in box.fails("tunnel", "add", "market", "--kind", "wireguard", **env)
+        box.does("tunnel", "add", "market", *(() if kind == "l2tp" else ("--kind", kind)), **env)
+        shown = box.does("tunnel", "show", "market", COLUMNS="500", **env)
+        (line,) = [each for each in shown.splitlines() if each.startswith("/interface")]
+        router.paste(line)
+        (row,) = router.rows(f"/interface/{kind}-client")
+    folder = box.folder / "tunnel"
+    box.does("tunnel", "server-config", "--folder", str(folder), **env)
+    user, _, password, address = (word.strip('"') for word in (folder / "chap-secrets").read_text().split())
+    assert (row["connect-to"], row["user"], row["disabled"], address) == ("vpn.example", user, "false", "10.77.0.2")
+    assert f'password="{password}"' in line
+    assert port in shown and "its own address in there is 10.77.0.1" in shown
+    assert ("/certificate import" in shown) == (kind == "sstp")
 
 
 # ---- the key -----------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ import contextlib
 import re
 import secrets
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from html import unescape
@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 from cli.__main__ import app as duka
 from core import migrations, network
 from core.config import Settings
-from sim.routeros import VirtualRouter
+from sim.routeros import Trap, VirtualRouter
 from sim.routeros.dialled import Concentrator
 from sim.routeros.phones import NoAnswer, Phone, Reply
 from sim.routeros.tunnel import ServerEnd
@@ -49,13 +49,15 @@ def free_port(kind: socket.SocketKind) -> int:
 
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
-    """An installation that routers can find: every port is known beforehand, and tunnels have addresses on loopback."""
+    """An installation that routers can find: every port is known beforehand, and tunnels have addresses on loopback, of which
+    each run has its own, for the API's port is the same everywhere."""
+    network = f"127.{20 + secrets.randbelow(200)}.{secrets.randbelow(256)}"
     web, auth, acct = (free_port(kind) for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM, socket.SOCK_DGRAM))
     parts = {
         "public_url": f"http://127.0.0.1:{web}",
         "portal": settings.portal.model_copy(update={"port": web}),
-        "radius": settings.radius.model_copy(update={"auth_port": auth, "acct_port": acct}),
-        "tunnel": settings.tunnel.model_copy(update={"host": VPN, "subnet": "127.0.0.0/24"}),
+        "radius": settings.radius.model_copy(update={"host": f"{network}.1", "auth_port": auth, "acct_port": acct}),
+        "tunnel": settings.tunnel.model_copy(update={"host": VPN, "subnet": f"{network}.0/24"}),
     }
     return settings.model_copy(update=parts)
 
@@ -104,7 +106,9 @@ class Bench:
             wireguard = network.wireguard_config(ours, tunnels, uow.installation)
             dialling, secret = network.ppp_secrets(tunnels), ours.ipsec_secret
         self.router.around.know_server(ServerEnd.from_config(wireguard, VPN))
-        self.router.around.know_concentrator(Concentrator.from_secrets(dialling, VPN, "127.0.0.1", secret))
+        self.router.around.know_concentrator(
+            Concentrator.from_secrets(dialling, VPN, self.town.app.settings.radius.host, secret)
+        )
 
     def set_up(self) -> str:
         """The line is pasted, and our end lets the tunnel in; what the script said."""
@@ -156,6 +160,16 @@ def refused(phone: Phone) -> bool:
     return reply.by_router and reply.status == 302
 
 
+def in_step(town: Town) -> bool:
+    """Our server reaches the router by its tunnel, and finds everything as it should be."""
+    with town.app.look(town.shop.tenant_id) as uow:
+        soko = network.find_router(uow, "soko")
+        address, blueprint = network.address_of(uow, soko), network.blueprint_of(uow, soko)
+    plan = town.app.world(town.shop.tenant_id).planner.plan(address, blueprint)
+    assert (plan.steps, plan.collisions) == ((), ())
+    return plan.in_step
+
+
 def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -> None:
     town, router, said = bench.town, bench.router, bench.set_up()
     assert "duka: done, the shop knows this router now" in said, said
@@ -177,13 +191,8 @@ def test_one_line_makes_a_shop_in_which_a_phone_buys_and_browses(bench: Bench) -
 
 @pytest.mark.first_database
 def test_what_the_script_made_is_to_the_last_word_what_is_wanted(bench: Bench) -> None:
-    town = bench.town
     bench.set_up()
-    with town.app.look(town.shop.tenant_id) as uow:
-        soko = network.find_router(uow, "soko")
-        address, blueprint = network.address_of(uow, soko), network.blueprint_of(uow, soko)
-    plan = town.app.world(town.shop.tenant_id).planner.plan(address, blueprint)
-    assert (plan.steps, plan.collisions) == ((), ())
+    assert in_step(bench.town)
 
 
 @pytest.mark.first_database
@@ -197,6 +206,30 @@ def test_the_same_line_pasted_again_does_no_harm(bench: Bench) -> None:
     bench.router.paste(line)
     assert bench.configuration() == before
     assert b"done" in (bench.router.files.read("duka-setup.txt") or b"")
+
+
+@pytest.mark.first_database
+def test_who_has_paid_comes_to_the_internet_and_not_to_the_routers_own_doors(bench: Bench) -> None:
+    town, router = bench.town, bench.router
+    bench.set_up()
+    town.work_off()
+    phone = router.around.join(SSID, MAC)
+    arrived(phone)
+    town.work_off()
+    order(town)
+    until_prompted(town)
+    pay(town)
+    town.pass_time(31)
+    assert phone.online
+    for name in ("api", "api-ssl", "winbox", "ssh", "telnet", "ftp", "www"):
+        (service,) = [row for row in router.rows("/ip/service") if row["name"] == name and row.get("dynamic") != "true"]
+        assert not router.around.admits(name, phone.interface, phone.address), name
+        if name != "www":  # port 80 is the hotspot's, before the firewall is asked
+            with pytest.raises(NoAnswer, match="dropped by the input firewall"):
+                phone.browse(f"http://10.20.0.1:{service['port']}/")
+    assert phone.get(ELSEWHERE).text.startswith('{"due"'), "names and pages are open"
+    assert phone.browse("http://10.20.0.1/status").by_router
+    assert in_step(town), "and we come in by the tunnel"
 
 
 @pytest.mark.first_database
@@ -238,15 +271,62 @@ def test_while_the_portal_is_away_a_voucher_typed_on_the_routers_own_page_lets_i
 
 
 @pytest.mark.first_database
-def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench) -> None:
+@pytest.mark.parametrize("minutes", [1, 60], ids=["while it works for the first", "later"])
+def test_a_line_that_was_used_up_changes_nothing_on_another_box(bench: Bench, minutes: int) -> None:
     line = bench.line()
     bench.router.paste(line)
-    bench.town.clock.advance(timedelta(hours=1))
+    bench.town.clock.advance(timedelta(minutes=minutes))
     with VirtualRouter(version="7.21.5", board="hAP ax^2", clock=bench.town.router_clock) as other:
         other.reset(no_defaults=True)
         other.around.plug_uplink("ether1")
         assert "404" in other.paste(line)
         assert other.rows("/ip/hotspot") == [] and other.rows("/user")[0]["name"] == "admin"
+
+
+@pytest.mark.first_database
+def test_a_set_up_that_stops_says_why_and_leaves_no_password_behind(bench: Bench) -> None:
+    bench.router.run("/ip/pool/add", name="mine", ranges="192.0.2.1-192.0.2.9")
+    bench.router.run("/interface/bridge/add", name="duka-lan", comment="my own")
+    said = bench.set_up()
+    assert "duka: stopped at duka: there is another /interface/bridge with name duka-lan: take it away" in said
+    assert leftovers(bench.router) == []
+    bench.router.run("/interface/bridge/remove", numbers="duka-lan")
+    assert "duka: done" in bench.set_up()
+    assert leftovers(bench.router) == []
+
+
+@pytest.mark.first_database
+def test_what_the_router_itself_refuses_is_named_by_its_place(bench: Bench) -> None:
+    bench.router.on_command.append(refusing("/ip/dhcp-server/add"))
+    assert "duka: stopped at /ip/dhcp-server lan" in bench.set_up()
+    assert leftovers(bench.router) == []
+
+
+@pytest.mark.first_database
+def test_a_box_that_is_switched_off_in_the_middle_forgets_the_scripts_when_it_comes_back(bench: Bench) -> None:
+    router = bench.router
+    router.on_command.append(refusing("/execute"))
+    assert "not today" in router.paste(bench.line())
+    assert len(leftovers(router)) == 3
+    router.reboot()
+    bench.town.pass_time(10, 5)
+    assert leftovers(router) == []
+
+
+def refusing(command: str) -> Callable[[str, dict[str, str]], None]:
+    """The router says no to this command."""
+
+    def no(path: str, _arguments: dict[str, str]) -> None:
+        if path == command:
+            raise Trap("failure: not today")
+
+    return no
+
+
+def leftovers(router: VirtualRouter) -> list[str]:
+    """Scripts, and who would take them away."""
+    files = [name for name in ("duka.rsc", "duka-setup.rsc") if router.files.read(name) is not None]
+    return [*files, *(row["name"] for row in router.rows("/system/scheduler"))]
 
 
 @pytest.mark.first_database

@@ -176,6 +176,25 @@ def wrong_clock(town: Town) -> None:
     town.clock.advance(timedelta(minutes=9))
 
 
+def radius_is_elsewhere(town: Town) -> None:
+    paid(town)
+    row = next(iter(town.router.rows("/radius")))
+    town.router.run("/radius/set", numbers=row[".id"], address="192.0.2.9")
+    town.plug_in(TV)
+
+
+def blocked_by_hand(town: Town) -> None:
+    paid(town)
+    town.router.run("/ip/hotspot/ip-binding/add", mac_address=TV, type="blocked")
+    town.plug_in(TV)
+
+
+def years_behind(town: Town) -> None:
+    ordered(town)
+    pay(town)
+    town.router.clock_skew_seconds = -100 * 86400.0
+
+
 def closed_garden(town: Town) -> None:
     ordered(town)
     pay(town)
@@ -201,7 +220,10 @@ CAUSES: list[tuple[Callable[[Town], object], str, str]] = [
     (another_address, "same device", f"{NEW_MAC} of nobody waits at market"),
     (closed_garden, "garden", "at market phones do not reach 127.0.0.1"),
     (slow, "limits", "it goes on slowly"),
-    (wrong_clock, "clock", "the clock of market is 9 minutes behind"),
+    (wrong_clock, "clock", "the clock of market is 9m behind"),
+    (years_behind, "clock", "the clock of market is 100d behind"),
+    (radius_is_elsewhere, "active", "not logged in; market differs from what should be on it: /radius"),
+    (blocked_by_hand, "seen", "somebody blocked A1B2 by hand at market"),
 ]
 
 

@@ -71,7 +71,7 @@ def test_a_row_is_added_once_and_changed_afterwards_but_for_what_cannot_be_read_
     assert text.splitlines() == [
         "{",
         ':local i [/user find where comment="duka:api"]',
-        ':if ([:len $i] = 0 and [:len [/user find where name="duka"]] > 0) do={ :error "duka: there is another /user with name duka: take it away, or change it" }',
+        ':if ([:len $i] = 0 and [:len [/user find where name="duka"]] > 0) do={ :global dukaAt "duka: there is another /user with name duka: take it away, or change it"; :error "duka: there is another /user with name duka: take it away, or change it" }',
         ':if ([:len $i] = 0) do={ /user add name="duka" password="s3cret" disabled="no" comment="duka:api" } else={ /user set $i name="duka" disabled="no" }',
         "}",
     ]

@@ -17,7 +17,7 @@ from itertools import groupby
 from core import login_page
 from core.adapters.routeros.desire import Stage, Wanted
 from core.adapters.routeros.facts import RADIO_TYPES, WIFI, RouterFacts, version_of
-from core.adapters.routeros.rsc import block, command, found, made_so, quoted, said
+from core.adapters.routeros.rsc import AT, at, block, command, found, made_so, quoted, said, stopped
 from core.adapters.routeros.wanted import wanted
 from core.blueprint import Blueprint, Scope
 
@@ -26,6 +26,8 @@ FACTS_BYTES_MAX, LINES_MAX = 16_000, 200
 HOME_TRIES, HOME_PAUSE = 20, "6s"
 """A WAN that was just arranged anew may need a while until it has an address."""
 FILTER = "/ip/firewall/filter"
+CLEANER = "duka-clean"
+"""Takes the scripts away when the box was switched off before they were: the second one holds passwords."""
 
 DEFAULTS: tuple[tuple[str, str], ...] = (
     ("/ip/dhcp-server", 'name="defconf"'),
@@ -42,7 +44,7 @@ DEFAULTS: tuple[tuple[str, str], ...] = (
 """What a factory's configuration has put where ours goes, in the order in which it can be removed."""
 
 _FIRST = """\
-# Asks this router what it is, tells the shop, and fetches the script that is made for it. Changes nothing.
+# Asks this router what it is, tells the shop, and fetches the script that is made for it, which is taken away again in any case.
 {
 :local url @URL@
 :local check "no"
@@ -60,6 +62,8 @@ _FIRST = """\
 :do { :set facts ($facts . "hotspot=" . [[:parse ":return [/system device-mode get hotspot]"]] . "\\n") } on-error={}
 :do { :set facts ($facts . "scheduler=" . [[:parse ":return [/system device-mode get scheduler]"]] . "\\n") } on-error={}
 :do { :if ([:len [[:parse ":return [/certificate settings get builtin-trust-store]"]]] > 0) do={ :set check @CHECK@ } } on-error={}
+:do { /system scheduler remove [/system scheduler find where name=@CLEANER@] } on-error={}
+:do { /system scheduler add name=@CLEANER@ start-time=startup on-event=@CLEAN@ policy=ftp,read,test,write } on-error={}
 :put "duka: fetching the script for this router"
 /tool fetch url=($url . "/setup.rsc") http-method=post http-header-field="Content-Type: text/plain" http-data=$facts dst-path=@SECOND@ check-certificate=$check
 :put "duka: the set-up now goes on by itself and takes a minute; this connection may end. See: /log print where message~\\"duka\\""
@@ -95,15 +99,19 @@ class RouterScripts:
 
     def first(self, base_url: str) -> str:
         """The script behind the pasted line. `base_url` is the address with the token, without an ending."""
-        run = (
-            f"/import file-name={SECOND_FILE}; "
-            f'/file remove [/file find where name="{SECOND_FILE}" or name="{FIRST_FILE}"]'
+        failed = f':global {AT}; :put ("duka: stopped at " . ${AT}); :log error ("duka: stopped at " . ${AT})'
+        run = f"{at('the script as a whole')}; :do {{ /import file-name={SECOND_FILE} }} on-error={{ {failed} }}"
+        clean = (
+            f'/file remove [/file find where name="{SECOND_FILE}" or name="{FIRST_FILE}"]; '
+            f':do {{ /system scheduler remove [/system scheduler find where name="{CLEANER}"] }} on-error={{}}'
         )
         parts = {
             "@URL@": quoted(base_url),
             "@CHECK@": quoted("yes-without-crl" if base_url.startswith("https:") else "no"),
             "@SECOND@": quoted(SECOND_FILE),
-            "@RUN@": quoted(run),
+            "@CLEANER@": quoted(CLEANER),
+            "@CLEAN@": quoted(clean),
+            "@RUN@": quoted(f"{run}; {clean}"),
             "@REPORT@": quoted(REPORT),
         }
         return re.sub("|".join(parts), lambda match: parts[match[0]], _FIRST)
@@ -125,20 +133,24 @@ class RouterScripts:
         facts = facts_of(box)
         things = wanted(blueprint, facts)
         doors = [each for each in things if each.menu == FILTER]
-        way = ("in-interface", blueprint.tunnel.interface if blueprint.tunnel else "")
+        later = {blueprint.tunnel and blueprint.tunnel.interface, blueprint.lan and blueprint.lan.interface}
         parts = [
             "# Made for one router. Contains its passwords; the router deletes it when it is done.\n",
             said("begins"),
             *_refusals(facts),
             _backup(facts),
             said("closing API, Winbox and SSH towards the internet"),
-            *(made_so(each) for each in reversed(doors) if way not in each.values),
+            *(_step(each) for each in reversed(doors) if dict(each.values).get("in-interface", "any") not in later),
             *((*_adopt(blueprint, things), *_without_defaults()) if blueprint.scope is Scope.BOX else ()),
         ]
         for stage, group in groupby((each for each in things if each.menu != FILTER), key=lambda each: each.stage):
-            parts += [said(_NAMES[stage]), *(made_so(each) for each in group)]
-        parts += [made_so(each) for each in reversed(doors)]  # each goes to the top, so the last one first
+            parts += [said(_NAMES[stage]), *(_step(each) for each in group)]
+        parts += [_step(each) for each in reversed(doors)]  # each goes to the top, so the last one first
         return "".join([*parts, *_pages(blueprint, facts), _home(base_url, box)])
+
+
+def _step(wanted: Wanted) -> str:
+    return f"{at(f'{wanted.menu} {wanted.key}')}\n{made_so(wanted)}"
 
 
 _NAMES = {
@@ -185,13 +197,13 @@ def _refusals(facts: RouterFacts) -> list[str]:
         "device-mode forbids a hotspot on this box: type /system/device-mode/update mode=advanced hotspot=yes, press its "
         "button or cut its power within five minutes, then paste the line again"
     )
-    return [said(text, level="error"), f":error {quoted(text)}\n"]
+    return [f"{stopped(text)}\n"]
 
 
 def _backup(facts: RouterFacts) -> str:
     """How the box was before us, once: a second run does not replace it."""
     name = f"{facts.files}{BACKUP}"
-    return block(
+    return f"{at('keeping the present configuration')}\n" + block(
         (
             f":if ([:len {found('/file', (('name', f'{name}.backup'),))}] = 0) do={{",
             said(f"keeping the present configuration as {name}").rstrip("\n"),
@@ -216,6 +228,7 @@ def _adopt(blueprint: Blueprint, things: Iterable[Wanted]) -> list[str]:
 def _without_defaults() -> Iterable[str]:
     for menu, which in DEFAULTS:
         text = quoted(f"duka: removing from {menu} what the factory put there: ")
+        yield f"{at(f'removing from {menu}')}\n"
         yield block(
             (
                 f":local old [{command(menu, 'find')} where {which}]",
@@ -234,7 +247,7 @@ def _pages(blueprint: Blueprint, facts: RouterFacts) -> Iterable[str]:
     yield said("login page")
     for name in login_page.files(blueprint):
         path = f"{facts.files}{blueprint.pages}/{name}"
-        yield f"/tool fetch url={quoted(login_page.url(blueprint, name))} dst-path={quoted(path)}\n"
+        yield f"{at(f'fetching {name}')}\n/tool fetch url={quoted(login_page.url(blueprint, name))} dst-path={quoted(path)}\n"
 
 
 def _home(base_url: str, box: AskedBox) -> str:

@@ -16,6 +16,7 @@ from core.adapters.routeros.values import Row, duration_ms, flag, harmless, numb
 from core.adapters.routeros.wanted import HOTSPOT, PPP
 from core.adapters.routeros.wire import Trap
 from core.findings import RouterHealth
+from core.texts import duration
 
 RADIUS, INCOMING, PROFILE, PPP_AAA = "/radius", "/radius/incoming", "/ip/hotspot/profile", "/ppp/aaa"
 TAG = tag_of(RADIUS, "radius")[1]
@@ -206,7 +207,7 @@ def _names(talk: Talk) -> Iterator[str]:
 
 def _clock(skew_seconds: int | None) -> Iterator[str]:
     if skew_seconds is not None and abs(skew_seconds) > CLOCK_SKEW_SECONDS_MAX:
-        yield f"the router's clock is {abs(skew_seconds)} s {'ahead' if skew_seconds > 0 else 'behind'}: turn NTP on"
+        yield f"the router's clock is {duration(abs(skew_seconds))} {'ahead' if skew_seconds > 0 else 'behind'}: turn NTP on"
 
 
 def _rights(talk: Talk) -> Iterator[str]:

@@ -54,6 +54,11 @@ class MikrotikHotspot:
         with self._lines.talk(router) as talk:
             return [tables.active_row(row) for row in tables.actives(talk)]
 
+    def shut_out(self, router: RouterAddress) -> list[str]:
+        """Devices an IP binding blocks."""
+        with self._lines.talk(router) as talk:
+            return tables.blocked(talk)
+
     def running(self, router: RouterAddress, service: str, user: str) -> list[RunningSession]:
         """The sessions under one name, of any service, with what queues and address lists say of them."""
         with self._lines.talk(router) as talk:

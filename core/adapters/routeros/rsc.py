@@ -14,6 +14,8 @@ PLAIN = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 """Octets that mean themselves in a RouterOS string."""
 FIREWALL = "/ip/firewall/"
 """There a hotspot has rows of its own, before which nothing can stand."""
+AT = "dukaAt"
+"""The name of what a script is at, or why it ends: whoever started it can say so when it did not come to its end."""
 NAME = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-.")
 
 
@@ -46,6 +48,16 @@ def said(text: str, *, level: str = "info") -> str:
     return f":put {words}\n:log {level} {words}\n"
 
 
+def at(what: str) -> str:
+    """Remember what comes next."""
+    return f":global {AT} {quoted(what)}"
+
+
+def stopped(text: str) -> str:
+    """End the script, with the reason."""
+    return f"{at(text)}; :error {quoted(text)}"
+
+
 def found(menu: str, words: Words) -> str:
     """The rows with these values."""
     return f"[{command(menu, 'find')} where {' and '.join(f'{name}={quoted(text)}' for name, text in words)}]"
@@ -56,7 +68,7 @@ def made_so(wanted: Wanted) -> str:
     if wanted.kind is Kind.SETTING:
         return f"{command(wanted.menu, 'set')} {given(wanted.values)}\n"
     if wanted.kind is Kind.NAMED:
-        missing = f":error {quoted(f'duka: there is no {wanted.menu} {_label(wanted.find)}')}"
+        missing = stopped(f"duka: there is no {wanted.menu} {_label(wanted.find)}")
         changed = f"{command(wanted.menu, 'set')} $i {given(wanted.values)}"
         return block(
             (
@@ -73,7 +85,7 @@ def _row(wanted: Wanted) -> Sequence[str]:
     foreign = [pair for pair in wanted.values if pair[0] == wanted.unique]
     if foreign:
         text = f"duka: there is another {menu} with {_label(foreign)}: take it away, or change it"
-        lines.append(f":if ([:len $i] = 0 and [:len {found(menu, tuple(foreign))}] > 0) do={{ :error {quoted(text)} }}")
+        lines.append(f":if ([:len $i] = 0 and [:len {found(menu, tuple(foreign))}] > 0) do={{ {stopped(text)} }}")
     changed = f"{command(menu, 'set')} $i {given(kept)}"
     lines.append(
         f":if ([:len $i] = 0) do={{ {command(menu, 'add')} {given(wanted.sent)} }}"

@@ -60,3 +60,13 @@ def active_row(row: Row) -> ActiveRow:
         limit_bytes_total=number(row, "limit-bytes-total"),
         uptime_seconds=seconds(row, "uptime") or 0,
     )
+
+
+def blocked(talk: Talk) -> list[str]:
+    """Devices that an IP binding keeps out, by their addresses."""
+    rows = talk.rows("/ip/hotspot/ip-binding", "mac-address,type,disabled")
+    return [
+        row["mac-address"]
+        for row in rows
+        if row.get("type") == "blocked" and not flag(row, "disabled") and row.get("mac-address")
+    ]

@@ -28,6 +28,8 @@ ADVICE = {
     "silence": "something listens there and says nothing: is it the API's port?",
     "foreign": "this is another service or another box: the API's ports are 8729 with TLS and 8728 without",
     "broken": "what answers does not speak the API: is it a MikroTik, and is this the API's port?",
+    "hung_up": "a router does so when the address= of its service does not allow this server; or this is not the API's port. "
+    + _SERVICE,
     "certificate": "if you changed it yourself: `duka router edit NAME --accept-certificate`; if not, somebody may be in between",
     "login": "check user and password; the user's address= must allow this server, its group must have the api policy",
     "old": "update it: System → Packages → Check for updates, or upload a 6.49 or 7 release",
@@ -40,7 +42,7 @@ def verify(lines: Lines, router: RouterAddress, now: datetime) -> Verification:
         with lines.talk(router) as talk:
             return _look(talk, router, now)
     except Unreachable as error:
-        return Verification((_finding(router, error.code, error.why),))
+        return Verification((_finding(router, "hung_up" if error.why == "hung up" else error.code, error.why),))
     except GatewayRefused as error:
         old = "too old" in str(error)
         return Verification((_finding(router, "old" if old else error.code, str(error)),))
@@ -108,5 +110,6 @@ def _finding(router: RouterAddress, code: str, why: str) -> Finding:
         "tls": f"TLS is refused at {where}",
         "silence": f"nothing is said at {where}",
         "foreign": f"what answers at {where} {why}",
+        "hung_up": f"what answers at {where} hangs up without a word",
     }
     return Finding(code, texts.get(code, why), advice, blocks=True)

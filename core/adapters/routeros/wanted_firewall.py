@@ -1,4 +1,4 @@
-"""What a router lets through: NAT, the walled lines, and its own doors, closed towards the internet and open to us.
+"""What a router lets through: NAT, the walled lines, and its own doors, closed towards internet and customers and open to us.
 
 Everything that could cut the connection it is made through stands in `risky`, doors that open before doors that close.
 """
@@ -19,6 +19,10 @@ WALLED = ("expired", "suspended", "topup")
 """Address lists RADIUS puts lines on that have not paid, without `duka-` before them."""
 MANAGED_PORTS = ("21", "22", "23", "80", "443", "2000", "8291", "8728", "8729")
 """FTP, SSH, Telnet, the web page, the bandwidth test, Winbox, the API."""
+DIALLED_IN = "all-ppp"
+"""What a router calls everybody who has dialled in."""
+OFFICE_LIST = "duka-office"
+"""Whom the owner puts on this list, by addresses of his own, comes in from wherever he is."""
 GROUP = "duka-api"
 RIGHTS = "api,ftp,read,test,write"
 """The least that is enough (routeros.md §1.5): neither `policy` nor `sensitive`."""
@@ -85,7 +89,7 @@ def _tunnel(blueprint: Blueprint) -> Iterator[Wanted]:
 
 
 def _opened(blueprint: Blueprint) -> Iterator[Wanted]:
-    """Accepted before anything is dropped: answers, the tunnel, and our server's orders and API calls."""
+    """Accepted before anything is dropped: answers, the tunnel, our server's orders and API calls, and the owner's own places."""
     if not blueprint.wan_interface:
         return
     yield _input("established", ("connection-state", "established,related,untracked"), ("action", "accept"))
@@ -97,22 +101,36 @@ def _opened(blueprint: Blueprint) -> Iterator[Wanted]:
         from_us = (("src-address", source), ("action", "accept"))
         yield _input(f"api-{number}", ("protocol", "tcp"), ("dst-port", str(api.port if api else 0)), *from_us)
         yield _input(f"coa-{number}", ("protocol", "udp"), ("dst-port", str(blueprint.radius.coa_port)), *from_us)
+    owner = (("src-address-list", OFFICE_LIST), ("protocol", "tcp"), ("dst-port", ",".join(_doors(blueprint))))
+    yield _input("office", *owner, ("action", "accept"))
 
 
 def _closed(blueprint: Blueprint) -> Iterator[Wanted]:
-    """Towards the internet nothing of the router's own is open; nor does it answer names there for everybody.
+    """Towards the internet nothing of the router's own is open; nor does it answer names there for everybody. Customers reach
+    what the hotspot listens at (64872 to 64875, where it leads their port 80), names, DHCP and time, and no door of the owner's.
 
-    When we know no other way in than the API over the internet, that one port stays open.
+    When we know no other way in than the API from anywhere, that one port stays open.
     """
     outside = ("in-interface", blueprint.wan_interface)
     if not blueprint.wan_interface:
         return
-    api = blueprint.api
-    only_way = str(api.port) if api and not api.allowed and blueprint.tunnel is None else ""
-    ports = ",".join(port for port in MANAGED_PORTS if port != only_way)
-    yield _input("doors", outside, ("protocol", "tcp"), ("dst-port", ports), ("action", "drop"))
+    doors = (("protocol", "tcp"), ("dst-port", ",".join(_doors(blueprint))), ("action", "drop"))
+    yield _input("doors", outside, *doors)
     for protocol in ("tcp", "udp"):
         yield _input(f"names-{protocol}", outside, ("protocol", protocol), ("dst-port", "53"), ("action", "drop"))
+    if blueprint.lan is None or blueprint.scope is not Scope.BOX:
+        return
+    yield _input("lan-doors", ("in-interface", blueprint.lan.interface), *doors)
+    if blueprint.lines is not None:
+        yield _input("lines-doors", ("in-interface", DIALLED_IN), *doors)
+
+
+def _doors(blueprint: Blueprint) -> list[str]:
+    """Ports that are nobody's but the owner's and ours."""
+    api = blueprint.api
+    ports = [*MANAGED_PORTS, *([str(api.port)] if api and str(api.port) not in MANAGED_PORTS else [])]
+    only_way = str(api.port) if api and not api.allowed and blueprint.tunnel is None else ""
+    return [port for port in ports if port != only_way]
 
 
 def _input(key: str, *values: tuple[str, str]) -> Wanted:

@@ -321,8 +321,8 @@ PROBLEMS: dict[str, Trouble] = {
     "on another port": lambda router: router.run("/radius/incoming/set", port="1700"),
     "allow-remote-requests=no": lambda router: router.run("/ip/dns/set", allow_remote_requests="no"),
     "no DNS server": lambda router: router.run("/ip/dns/set", servers=""),
-    "clock is 600 s ahead": lambda router: setattr(router, "clock_skew_seconds", 600.0),
-    "clock is 86400 s behind": lambda router: setattr(router, "clock_skew_seconds", -86400.0),
+    "clock is 10m ahead": lambda router: setattr(router, "clock_skew_seconds", 600.0),
+    "clock is 1d behind": lambda router: setattr(router, "clock_skew_seconds", -86400.0),
 }
 
 

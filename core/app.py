@@ -72,11 +72,6 @@ class App:
         )  # fmt: skip
 
     @cached_property
-    def alone(self) -> Engine:
-        """Connections on which every statement is a transaction of its own: to switch one to and fro costs more than it saves."""
-        return make_engine(self.settings.database.url, alone=True)
-
-    @cached_property
     def router_scripts(self) -> RouterScripts:
         """What a bare box fetches to become one of ours: text, made without any network."""
         from core.adapters.routeros.bootstrap import RouterScripts
@@ -101,23 +96,6 @@ class App:
                 uow.write_lines()
         if uow.promised_now:
             self.doorbell.ring()
-
-    @contextmanager
-    def jot(self, tenant_id: int | None, actor: Actor = SYSTEM) -> Iterator[UnitOfWork]:
-        """A visit that reads, and at its end writes at most one row by one statement, which says itself whether it is too late.
-
-        On PostgreSQL each statement stands alone, which saves the shortest visits two of four round trips. Whatever would change
-        more raises `NeedsTransaction` there: then nothing was written, and `work` does it. On SQLite this is `work`.
-        """
-        if self.engine.dialect.name != "postgresql":
-            with self.work(tenant_id, actor) as uow:
-                yield uow
-            return
-        with self.alone.connect() as connection, self.sessions(bind=connection) as session:
-            bind_tenant(session, tenant_id, jots=True)
-            uow = UnitOfWork(session, tenant_id, actor, self.clock.now(), installation=self.installation, jots=True)
-            uow.connection = connection  # few need the session for more, and to begin it costs as much as a statement
-            yield uow
 
     @contextmanager
     def look(self, tenant_id: int | None, actor: Actor = SYSTEM) -> Iterator[UnitOfWork]:
@@ -176,8 +154,6 @@ class App:
             self.connections.close()
         self.doorbell.close()
         self.engine.dispose()
-        if "alone" in self.__dict__:
-            self.alone.dispose()
 
 
 def open_app(settings: Settings | None = None, *, clock: Clock | None = None) -> App:

@@ -211,14 +211,8 @@ class TenantOwned:
     tenant_id: Mapped[int] = mapped_column(Id, index=True)
 
 
-ALONE: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
-
-
-def make_engine(url: str, *, pool_size: int = POOL_SIZE, alone: bool = False) -> Engine:
-    """An engine for `database.url`. Creates the folder of a SQLite file; raises nothing until first used.
-
-    `alone`: on PostgreSQL every statement is a transaction of its own.
-    """
+def make_engine(url: str, *, pool_size: int = POOL_SIZE) -> Engine:
+    """An engine for `database.url`. Creates the folder of a SQLite file; raises nothing until first used."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         if parsed.drivername == "postgresql":
@@ -230,7 +224,6 @@ def make_engine(url: str, *, pool_size: int = POOL_SIZE, alone: bool = False) ->
             pool_recycle=1800,
             connect_args={"connect_timeout": POSTGRES_CONNECT_SECONDS},
             hide_parameters=True,
-            **(ALONE if alone else {}),
         )
         event.listen(engine, "connect", _set_up_postgresql)
         event.listen(engine, "checkin", _note_use)
@@ -267,11 +260,11 @@ def _set_up_postgresql(connection: Any, _record: object) -> None:
     """Rows are found by index. A table that was analysed while it was empty would be read whole by every statement until it
     is analysed again, a minute of a busy evening later. (Where there is no index for it, a table is read whole all the same.)
     Plans are made once per connection: ours do not depend on the values, and making one costs more than running it."""
-    alone, connection.autocommit = connection.autocommit, True
+    connection.autocommit = True
     connection.execute("SET enable_seqscan = off")
     connection.execute("SET jit = off")
     connection.execute("SET plan_cache_mode = force_generic_plan")
-    connection.autocommit = alone
+    connection.autocommit = False
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:

@@ -2,13 +2,12 @@
 
 A row, not Redis: the till works while Redis is down. And not replayed from the accumulated `text`: a price list that
 changes between two answers would sell something other than what was shown. A step costs two statements: one that takes
-the row, one that writes what came of it; the first step of a conversation only the second one. Two copies of one post follow
-each other, because the row is locked; a visit that jots locks nothing and writes only if nobody else has meanwhile.
+the row and locks it, one that writes what came of it; the first step of a conversation only the second one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -33,7 +32,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from core.db import Base, TenantOwned, pk
 from core.errors import Refusal
 from core.roles import customers_may, system_only
-from core.uow import OWN_TENANT, NeedsTransaction, UnitOfWork
+from core.uow import OWN_TENANT, UnitOfWork
 
 LIFE_SECONDS = 600
 """A session lasts 180 s at most (africastalking.md §2.2); the rest is for late repeats."""
@@ -80,8 +79,8 @@ class Dialog(TenantOwned, Base):
 class Conversation:
     """A dialog in the hands of a door. Change it, then `keep` it.
 
-    `steps` counts the answers that were taken in, `steps_kept` those that the table knew of. What was typed is not kept: it
-    contains voucher codes. `id` is 0 until it is in the table.
+    `steps` counts the answers that were taken in. What was typed is not kept: it contains voucher codes. `id` is 0 until it
+    is in the table.
     """
 
     id: int
@@ -93,10 +92,6 @@ class Conversation:
     steps: int
     last_reply: str | None
     outcome: str | None
-    steps_kept: int = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.steps_kept = self.steps
 
     @classmethod
     def first(cls, session_id: str, msisdn: str) -> Conversation:
@@ -114,13 +109,13 @@ _COLUMNS = (
     Dialog.last_reply, Dialog.outcome,
 )  # fmt: skip
 _OWN = Dialog.tenant_id == OWN_TENANT
-_FIND = select(*_COLUMNS).where(_OWN, Dialog.session_id == bindparam("session"))
-_TAKE = _FIND.with_for_update()
+_FIND = select(*_COLUMNS).where(_OWN, Dialog.session_id == bindparam("session")).with_for_update()
 _KEEP = update(Dialog).where(_OWN, Dialog.id == bindparam("dialog")).values(
     {name: bindparam(name) for name in ("customer_id", "screen", "memory", "steps", "last_reply", "outcome", "touched_at")}
 )  # fmt: skip
 _NO_WAIT = func.set_config("synchronous_commit", "off", True)
-"""PostgreSQL: a statement that stands alone does not wait for the disk. A power cut cuts off the call anyway."""
+"""PostgreSQL: this transaction's commit does not wait for the disk. Part of a statement, because a statement of its own
+would cost as much as it saves."""
 _UNFINISHED = (
     select(*_COLUMNS)
     .where(
@@ -141,20 +136,16 @@ _START = {
     name: insert(Dialog).on_conflict_do_nothing(index_elements=["tenant_id", "session_id"]).returning(Dialog.id)
     for name, insert in (("postgresql", postgres_insert), ("sqlite", sqlite_insert))
 }
-_JOT = _KEEP.where(Dialog.steps == bindparam("steps_kept"), Dialog.outcome.is_(None)).returning(_NO_WAIT)
-_JOT_START = _START["postgresql"].returning(_NO_WAIT)
+_KEEP_SOON, _START_SOON = _KEEP.returning(_NO_WAIT), _START["postgresql"].returning(_NO_WAIT)
 
 
 @customers_may
 def open_(uow: UnitOfWork, session_id: str, msisdn: str, *, life_seconds: int = LIFE_SECONDS) -> Conversation:
     """This session's memory, locked for this step so that two copies of one post follow each other.
 
-    Made when there is none yet: a code like `*384*1#` brings answers with the first post. Raises `NotYourSession`; in a visit
-    that jots, `NeedsTransaction` instead of making one.
+    Made when there is none yet: a code like `*384*1#` brings answers with the first post. Raises `NotYourSession`.
     """
     told = _find(uow, session_id)
-    if told is None and uow.jots:
-        raise NeedsTransaction
     if told is None:
         told = Conversation.first(session_id, msisdn)
         told.id = _start(uow, told, life_seconds=life_seconds) or 0
@@ -170,13 +161,16 @@ def _own(told: Conversation | None, msisdn: str) -> Conversation:
 
 
 def _find(uow: UnitOfWork, session_id: str) -> Conversation | None:
-    return _conversation(uow.run(_FIND if uow.jots else _TAKE, session=session_id).first())
+    return _conversation(uow.run(_FIND, session=session_id).first())
 
 
-def _start(uow: UnitOfWork, told: Conversation, *, life_seconds: int = LIFE_SECONDS) -> int | None:
+def _start(
+    uow: UnitOfWork, told: Conversation, *, life_seconds: int = LIFE_SECONDS, forgettable: bool = False
+) -> int | None:
     """Write a new conversation; its id, or None when there is one with this session id."""
+    dialect = uow.connection.dialect.name
     row = uow.connection.execute(
-        _JOT_START if uow.jots else _START[uow.connection.dialect.name],
+        _START_SOON if forgettable and dialect == "postgresql" else _START[dialect],
         {
             "tenant_id": uow.tenant, "session_id": told.session_id, "msisdn": told.msisdn,
             "expires_at": uow.now + timedelta(seconds=life_seconds), **_state(uow, told),
@@ -201,18 +195,17 @@ def _conversation(row: Row[Any] | None) -> Conversation | None:
 
 
 @customers_may
-def keep(uow: UnitOfWork, told: Conversation) -> Conversation:
+def keep(uow: UnitOfWork, told: Conversation, *, forgettable: bool = False) -> Conversation:
     """Remember how the conversation stands now. What stands in the table: another copy of a first post may have been faster.
 
-    Raises `NotYourSession`; in a visit that jots, `NeedsTransaction` when somebody has changed it since it was read.
+    `forgettable`: this visit has changed nothing else, so nobody waits until it is on the disk. A power cut cuts off the call
+    anyway. Raises `NotYourSession`.
     """
     if not told.id:
-        told.id = _start(uow, told) or 0
+        told.id = _start(uow, told, forgettable=forgettable) or 0
         return told if told.id else _own(_find(uow, told.session_id), told.msisdn)
-    if not uow.jots:
-        uow.run(_KEEP, dialog=told.id, **_state(uow, told))
-    elif uow.run(_JOT, dialog=told.id, steps_kept=told.steps_kept, **_state(uow, told)).first() is None:
-        raise NeedsTransaction
+    soon = forgettable and uow.connection.dialect.name == "postgresql"
+    uow.run(_KEEP_SOON if soon else _KEEP, dialog=told.id, **_state(uow, told))
     return told
 
 

@@ -86,4 +86,6 @@ def _valid(text: str, country: str) -> phonenumbers.PhoneNumber | None:
         number = phonenumbers.parse(text, country)
     except phonenumbers.NumberParseException:
         return None
-    return number if phonenumbers.number_type(number) in _MOBILE else None  # of what is no number the type is unknown
+    if not phonenumbers.is_valid_number(number) or phonenumbers.number_type(number) not in _MOBILE:
+        return None
+    return number

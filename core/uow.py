@@ -43,16 +43,11 @@ OWN_TENANT: BindParameter[int] = bindparam("own_tenant")
 
 
 _LINES = "audit lines"
-_JOTS = "jots"
 _WRITE = insert(AuditEntry)
 
 
 class WrongTenant(RuntimeError):
     """A row of one tenant was about to be written in another tenant's visit: a bug."""
-
-
-class NeedsTransaction(Exception):
-    """A visit that jots turns out to change more than one row, or was overtaken: do it again as work."""
 
 
 @dataclass
@@ -66,8 +61,6 @@ class UnitOfWork:
     promised_now: bool = False
     installation: Installation = NOWHERE
     """Where routers and phones reach us."""
-    jots: bool = False
-    """This visit may write one row by one statement, at its end (see `App.jot`)."""
 
     @property
     def tenant(self) -> int:
@@ -109,13 +102,11 @@ class UnitOfWork:
 
     def later(self, task: Task, at: datetime | None = None) -> None:
         """Owe the world `task`, now or `at`. Real with the commit."""
-        self._must_be_work()
         outbox.promise(self.session, self.tenant, task, self.now, at)
         self.promised_now = self.promised_now or at is None or at <= self.now
 
     def record(self, what: str, subject: Base | None = None, **facts: Any) -> None:
         """Write the audit line that belongs to the change just made."""
-        self._must_be_work()
         self.session.info.setdefault(_LINES, []).append(
             {
                 "tenant_id": self.tenant_id,
@@ -132,15 +123,10 @@ class UnitOfWork:
         """Put on record what `record` was told so far. The composition root does it before it commits."""
         _write_lines(self.session)
 
-    def _must_be_work(self) -> None:
-        if self.jots:
-            raise RuntimeError("a visit that jots changes nothing else")
 
-
-def bind_tenant(session: Session, tenant_id: int | None, *, jots: bool = False) -> None:
-    """Fix which tenant's rows a session may see, and with `jots` that it keeps its hands off objects."""
+def bind_tenant(session: Session, tenant_id: int | None) -> None:
+    """Fix which tenant's rows a session may see."""
     session.info[TENANT_KEY] = tenant_id
-    session.info[_JOTS] = jots
 
 
 @lru_cache(maxsize=64)
@@ -185,8 +171,6 @@ def _only_own_rows(state: ORMExecuteState) -> None:
 
 @event.listens_for(Session, "before_flush")
 def _stamp(session: Session, _context: object, _instances: object) -> None:
-    if session.info.get(_JOTS):
-        raise RuntimeError("a visit that jots changes no objects")
     tenant_id = session.info.get(TENANT_KEY)
     for row in session.new:
         if isinstance(row, TenantOwned):

@@ -13,12 +13,11 @@ from core import dialogs, logs, messaging
 from core.app import App, open_app
 from core.phone import BadPhone
 from core.roles import CUSTOMER
-from core.uow import NeedsTransaction, UnitOfWork
 from ussd import africastalking, screens, sms
 from ussd.addresses import Addresses
-from ussd.africastalking import BadPost, Dial, Form
+from ussd.africastalking import BadPost, Form
 from ussd.menu import Turn, converse
-from ussd.shop import Shop, Shops
+from ussd.shop import Shops
 
 BODY_BYTES_MAX = 16 * 1024
 FORM = "application/x-www-form-urlencoded"
@@ -89,33 +88,25 @@ def make() -> Flask:
 
 
 def hop(app: App, shops: Shops, tenant_id: int, form: Form) -> str:
-    """One step of a USSD session. Most only look around and jot down where they are; the others are one transaction."""
+    """One step of a USSD session: one transaction. A step that came before gets the answer it got before."""
     dial = africastalking.dial(form)
-    try:
-        with app.jot(tenant_id, CUSTOMER) as uow:
-            return _step(uow, shops.of(uow), dial)
-    except NeedsTransaction:
-        with app.work(tenant_id, CUSTOMER) as uow:
-            return _step(uow, shops.of(uow), dial)
-
-
-def _step(uow: UnitOfWork, shop: Shop, dial: Dial) -> str:
-    """What to answer. A step that came before gets the answer it got before."""
-    msisdn = africastalking.number(dial.phone, shop.country)
-    told = (
-        dialogs.open_(uow, dial.session_id, msisdn)
-        if dial.typed
-        else dialogs.Conversation.first(dial.session_id, msisdn)
-    )
-    said = told.repeated(len(dial.typed))
-    if said is not None:
-        return said
-    turn = Turn(
-        uow, shop, dial.session_id, msisdn, dial.network, told.memory.get("language") or shop.language,
-        told.customer_id, [], resumable=not dial.typed,
-    )  # fmt: skip
-    reply = converse(turn, told, dial.typed)
-    log.debug("hop", session_id=dial.session_id, tenant_id=uow.tenant_id, screen=told.screen, steps=told.steps)
+    with app.work(tenant_id, CUSTOMER) as uow:
+        shop = shops.of(uow)
+        msisdn = africastalking.number(dial.phone, shop.country)
+        told = (
+            dialogs.open_(uow, dial.session_id, msisdn)
+            if dial.typed
+            else dialogs.Conversation.first(dial.session_id, msisdn)
+        )
+        said = told.repeated(len(dial.typed))
+        if said is not None:
+            return said
+        turn = Turn(
+            uow, shop, dial.session_id, msisdn, dial.network, told.memory.get("language") or shop.language,
+            told.customer_id, [], resumable=not dial.typed,
+        )  # fmt: skip
+        reply = converse(turn, told, dial.typed)
+    log.debug("hop", session_id=dial.session_id, tenant_id=tenant_id, screen=told.screen, steps=told.steps)
     return reply
 
 

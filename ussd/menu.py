@@ -18,7 +18,7 @@ from core.dialogs import Conversation
 from core.errors import Refusal
 from core.phone import Msisdn
 from core.texts import USSD_SEPTETS_MAX, clip, plain, septets
-from core.uow import NeedsTransaction, UnitOfWork
+from core.uow import UnitOfWork
 from ussd import words
 from ussd.shop import Shop
 
@@ -63,7 +63,10 @@ class Show:
 
 @dataclass
 class Turn:
-    """One answer of one caller, in the hands of a screen. `offset` turns to a page of what is shown next."""
+    """One answer of one caller, in the hands of a screen. `offset` turns to a page of what is shown next.
+
+    `looked_only` is True until a screen was asked that may change more than the conversation.
+    """
 
     uow: UnitOfWork
     shop: Shop
@@ -77,6 +80,7 @@ class Turn:
     answer: str = ""
     resumable: bool = False
     offset: int = 0
+    looked_only: bool = True
     _customer: Customer | None = None
 
     def say(self, key: str, /, **facts: object) -> str:
@@ -127,14 +131,13 @@ LOOKING: set[str] = set()
 def screen(name: str, *, looks: bool = False) -> Callable[[Screen], Screen]:
     """Register a screen. What it shows carries its name, unless it has handed on to another.
 
-    `looks`: it changes nothing. Only such screens are for visits that jot; the others raise `NeedsTransaction` there.
+    `looks`: it changes nothing. Where only such screens were asked, nobody waits for the disk.
     """
 
     def register(function: Screen) -> Screen:
         def named(turn: Turn) -> Show:
             args = turn.args
-            if turn.uow.jots and name not in LOOKING:
-                raise NeedsTransaction
+            turn.looked_only = turn.looked_only and name in LOOKING
             show = function(turn)
             return show if show.screen or show.outcome else replace(show, screen=name, args=args)
 
@@ -190,7 +193,7 @@ def converse(turn: Turn, told: Conversation, typed: tuple[str, ...]) -> str:
     told.outcome = memory.show.outcome or None
     told.screen = memory.show.screen or told.screen
     told.memory = {} if memory.show.outcome else memory.dump(turn.language)
-    kept = dialogs.keep(turn.uow, told)
+    kept = dialogs.keep(turn.uow, told, forgettable=turn.looked_only)
     if kept is not told:  # a copy of this first post was faster: both get the same answer
         return kept.last_reply or reply
     if told.outcome == ORDERED:

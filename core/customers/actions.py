@@ -41,6 +41,9 @@ def normalise_mac(text: str) -> str:
     return ":".join(bare[i : i + 2] for i in range(0, 12, 2))
 
 
+_WHO = select(Customer.id, Customer.language).where(
+    Customer.tenant_id == OWN_TENANT, Customer.msisdn == bindparam("phone")
+)
 _HOLDS = (
     select(Device.id)
     .where(
@@ -62,6 +65,13 @@ _HELD = (
 _OWNED = select(Device).where(
     Device.tenant_id == OWN_TENANT, Device.mac == bindparam("mac"), Device.released_at.is_(None)
 )
+
+
+@customers_may
+def glimpse(uow: UnitOfWork, msisdn: Msisdn) -> tuple[int, str] | None:
+    """`(customer id, language)` of whoever has this number: all that a first screen has to know."""
+    row = uow.run(_WHO, phone=msisdn).first()
+    return None if row is None else (row.id, row.language)
 
 
 @customers_may

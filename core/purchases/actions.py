@@ -285,23 +285,19 @@ _LAST_PACKAGE = (
     select(Purchase.package_id)
     .where(
         Purchase.tenant_id == OWN_TENANT,
-        Purchase.customer_id == Customer.id,
+        Purchase.customer_id == bindparam("customer"),
         Purchase.completed_at.is_not(None),
     )
     .order_by(Purchase.completed_at.desc(), Purchase.id.desc())
     .limit(1)
-    .scalar_subquery()
-)
-_GLIMPSE = select(Customer.id, Customer.language, _LAST_PACKAGE).where(
-    Customer.tenant_id == OWN_TENANT, Customer.msisdn == bindparam("phone")
 )
 
 
 @customers_may
-def glimpse(uow: UnitOfWork, msisdn: Msisdn) -> tuple[int, str, int | None] | None:
-    """Whoever has this number: customer id, language, and the id of the package bought last, if any."""
-    row = uow.run(_GLIMPSE, phone=msisdn).first()
-    return None if row is None else tuple(row)
+def last_package(uow: UnitOfWork, customer_id: int) -> int | None:
+    """The id of the package this customer bought last, if any."""
+    row = uow.run(_LAST_PACKAGE, customer=customer_id).first()
+    return None if row is None else row.package_id
 
 
 @customers_may

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, event
+from sqlalchemy import event
 
 from core import catalog
 from core.config import Settings
@@ -297,11 +297,11 @@ def statements_of(stand: Stand, step: Any) -> list[str]:
         if not statement.startswith(("BEGIN", "SAVEPOINT", "RELEASE")):
             seen.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(stand.app.engine, "before_cursor_execute", note)
     try:
         step()
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(stand.app.engine, "before_cursor_execute", note)
     return seen
 
 

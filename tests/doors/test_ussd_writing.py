@@ -7,14 +7,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from sqlalchemy import Engine, event, select
+from sqlalchemy import event, select
 
-from core import dialogs
 from core.config import Settings
 from core.dialogs import Dialog
-from core.phone import Msisdn
-from core.tasks import SyncAccess
-from core.uow import NeedsTransaction
 from tests.doors.ussd_kit import CALLER, LAPTOP, NEIGHBOUR, TV, Stand, running_stand
 from ussd.menu import LOOKING
 
@@ -34,7 +30,7 @@ def stand(settings: Settings) -> Iterator[Stand]:
 
 
 @contextmanager
-def written() -> Iterator[list[str]]:
+def written(stand: Stand) -> Iterator[list[str]]:
     """The statements that change something, as they are run."""
     statements: list[str] = []
 
@@ -42,11 +38,11 @@ def written() -> Iterator[list[str]]:
         if not statement.startswith(("SELECT", "BEGIN", "PRAGMA", "SAVEPOINT", "RELEASE")):
             statements.append(statement)
 
-    event.listen(Engine, "before_cursor_execute", note)
+    event.listen(stand.app.engine, "before_cursor_execute", note)
     try:
         yield statements
     finally:
-        event.remove(Engine, "before_cursor_execute", note)
+        event.remove(stand.app.engine, "before_cursor_execute", note)
 
 
 def screen_of(stand: Stand, session_id: str) -> str:
@@ -61,7 +57,7 @@ def test_looking_around_writes_the_conversation_once_and_waits_for_no_disk(stand
     router, visited = stand.router(), set()
     for phone, walk in WALKS:
         stand.knock(router, LAPTOP)
-        with written() as statements:
+        with written(stand) as statements:
             call = stand.dial(phone)
             for step in ("", *walk):
                 if step and (step.isdigit() or step == "nonsense"):
@@ -83,7 +79,7 @@ def test_looking_around_writes_the_conversation_once_and_waits_for_no_disk(stand
 def test_an_order_waits_for_the_disk(stand: Stand) -> None:
     stand.package()
     call = stand.dial()
-    with written() as statements:
+    with written(stand) as statements:
         call.answer("1")
         statements.clear()
         call.answer("1")
@@ -99,50 +95,11 @@ def test_a_refused_order_waits_too(stand: Stand) -> None:
     stand.configure(daraja=None)
     call = stand.dial()
     call.answer("1")
-    with written() as statements:
+    with written(stand) as statements:
         call.answer("1")
     assert package.name
     assert any(statement.startswith("UPDATE dialog") for statement in statements)
     assert not any(NO_WAIT in statement for statement in statements)
-
-
-def test_a_step_that_was_overtaken_writes_nothing_over_what_came_meanwhile(stand: Stand) -> None:
-    if stand.app.engine.dialect.name != "postgresql":
-        return  # there a visit has the file to itself until it ends
-    stand.package()
-    for overtaking in ("step", "end"):
-        call = stand.dial()
-        with stand.app.jot(stand.tenant_id) as uow:
-            told = dialogs.open_(uow, call.session_id, Msisdn(CALLER))
-            if overtaking == "step":
-                call.answer("1")
-            else:
-                with stand.app.work(stand.tenant_id) as other:
-                    dialogs.drop_unfinished(other, Msisdn(CALLER), "another", "superseded")
-            told.last_reply, told.steps = "CON overwritten", told.steps + 1
-            with pytest.raises(NeedsTransaction):
-                dialogs.keep(uow, told)
-        with stand.app.look(stand.tenant_id) as uow:
-            kept = uow.session.scalars(select(Dialog).where(Dialog.session_id == call.session_id)).one()
-        assert kept.last_reply != "CON overwritten"
-        assert (kept.outcome is None) is (overtaking == "step")
-
-
-def test_a_visit_that_jots_changes_nothing_else(stand: Stand) -> None:
-    if stand.app.engine.dialect.name != "postgresql":
-        return  # there it is work like any other
-    package = stand.package()
-    with stand.app.jot(stand.tenant_id) as uow:
-        with pytest.raises(RuntimeError):
-            uow.later(SyncAccess(1))
-        with pytest.raises(RuntimeError):
-            uow.record("package.renamed")
-        held = uow.session.get_one(type(package), package.id)
-        held.name = "Scribbled"
-        with pytest.raises(RuntimeError):
-            uow.session.flush()
-    with stand.app.look(stand.tenant_id) as uow:
-        assert uow.session.get_one(type(package), package.id).name != "Scribbled"
 
 
 def test_two_copies_of_a_first_post_at_once_begin_one_conversation(stand: Stand) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core import dialogs, purchases, subscriptions
+from core import customers, dialogs, purchases, subscriptions
 from core.texts import duration, volume
 from ussd.menu import FIRST_SCREEN, Memory, Option, Show, Turn, screen
 from ussd.screens.buy import price_list
@@ -13,17 +13,18 @@ from ussd.words import LANGUAGES, when
 @screen("home", looks=True)
 def home(turn: Turn) -> Show:
     """Known customers see what they have and renew with one key; everybody else sees the prices at once."""
-    known = purchases.glimpse(turn.uow, turn.msisdn)
-    if known is not None and turn.customer_id is None:
-        turn.customer_id, turn.language = known[0], known[1]
+    if turn.customer_id is None:
+        known = customers.glimpse(turn.uow, turn.msisdn)
+        if known is not None:
+            turn.customer_id, turn.language = known
     if turn.resumable:
         turn.resumable = False
         dropped = dialogs.unfinished(turn.uow, turn.msisdn, turn.session_id)
         if dropped is not None and _is_somewhere(dropped):
             return _resume(turn, dropped)
-    if known is not None:
-        customer_id, _, last = known
-        has = subscriptions.left(turn.uow, customer_id)
+    if turn.customer_id is not None:
+        has = subscriptions.left(turn.uow, turn.customer_id)
+        last = purchases.last_package(turn.uow, turn.customer_id)
         if has.ends_at is not None or last is not None:
             renew = turn.shop.offer(last) if last is not None else None
             return _known(turn, has, renew)

@@ -13,7 +13,6 @@ from core.errors import Refusal
 from core.ledger import Code, chart
 from core.money import SCALE, Money
 from core.payments import Arrival, Payment
-from core.phone import Msisdn
 from core.ports import NotPaid, Paid
 from core.purchases.models import Purchase
 from core.roles import SYSTEM, customers_may, system_only

@@ -148,7 +148,9 @@ def test_a_router_that_does_not_answer_or_let_us_in_is_not_saved(shop: Box, rout
     assert "did not answer" in shop.does(*add_router(router, "--unverified"), DUKA_ROUTER_PASSWORD="right")
     assert "never seen" in shop.does("router", "list")
     shop.fails("router", "test", "market")
-    assert "offline" in shop.does("router", "list")
+    said = shop.does("router", "list")
+    assert "never seen" in said, "what was never there is not away"
+    assert "router 'market' Conn" in said, "and why"
 
 
 def test_a_router_whose_setup_keeps_customers_out_fails_the_test(shop: Box, router: VirtualRouter) -> None:

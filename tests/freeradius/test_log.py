@@ -28,7 +28,7 @@ def test_no_password_is_in_any_log_nor_in_the_tables(server: FreeRadius, house: 
         assert ask(server, attributes)
     ask(server, report("Start", "80000001", 0, 0, f'User-Password = "{GUESS}"'), kind="acct")
     ask(server, login(), secret="not-the-secret", seconds=0.2)
-    within(5, lambda: len(house.log()) >= 10)  # one of them says the same again
+    within(30, lambda: len(house.log()) >= 10)  # one of them says the same again
     for path, text in written(server).items():
         for word in (PASSWORD, GUESS, MAC_PASSWORD, SECRET, "not-the-secret"):
             if path.parent.name == "clients":  # what a router has in common with us is there, and nowhere else
@@ -53,7 +53,7 @@ def test_a_name_cannot_forge_a_line(server: FreeRadius, house: House) -> None:
     name = r"x\n1|1700000000|127.0.0.1|Access-Accept||root|||"
     assert ask(server, login(name, "x")) == "Access-Reject"
     assert ask(server, login()) == "Access-Accept"
-    within(5, lambda: len(house.log()) == 2)
+    within(30, lambda: len(house.log()) == 2)
     assert house.log() == ["Access-Reject (unknown_name)", "Access-Accept"]
     assert house.log("root") == []
 
@@ -66,7 +66,7 @@ def test_a_place_cannot_forge_a_line(server: FreeRadius, house: House) -> None:
     assert ask(server, login(MAC, MAC_PASSWORD, forged)) == "Access-Accept"
     assert ask(server, login(MAC, MAC_PASSWORD, plain)) == "Access-Accept"
     assert ask(server, login(MAC, MAC_PASSWORD, forged, plain)) == "Access-Reject"
-    within(10, lambda: len(house.log()) >= 3)
+    within(30, lambda: len(house.log()) >= 3)
     with house.rows() as rows:
         found = rows.exec_driver_sql("SELECT username, reply, calledstationid FROM radpostauth ORDER BY id").all()
     odd = "x 1|1700000000|127.0.0.1|Access-Accept||root|||"
@@ -87,7 +87,7 @@ def test_the_same_reject_is_logged_once_in_half_a_minute_and_others_are_not_held
     house.pay()
     for _ in range(3):
         assert ask(server, login()) == "Access-Accept"
-    within(5, lambda: len(house.log()) >= 6)
+    within(30, lambda: len(house.log()) >= 6)
     time.sleep(0.5)
     assert sorted(house.log(MAC)) == ["Access-Accept"] * 3 + [
         "Access-Reject (not_paid)",
@@ -104,7 +104,7 @@ def test_a_waiting_device_is_seen_where_it_waits(server: FreeRadius, house: Hous
         with house.rows() as rows:
             return [tuple(row) for row in rows.exec_driver_sql("SELECT mac, router_id FROM sighting").all()]
 
-    within(5, lambda: seen() == [(MAC, house.router_id)])
+    within(30, lambda: seen() == [(MAC, house.router_id)])
 
 
 def test_the_collector_dies_and_comes_back_and_no_line_is_missing_or_doubled(server: FreeRadius, house: House) -> None:
@@ -115,7 +115,7 @@ def test_the_collector_dies_and_comes_back_and_no_line_is_missing_or_doubled(ser
         server.kill_collector()
         assert ask(server, login(), seconds=2) == "Access-Accept", "it goes on without its collector"
         server.start_collector()
-        within(5, partial(_logged, house, asked))
+        within(30, partial(_logged, house, asked))
     time.sleep(0.5)
     assert len(house.log()) == 30
 

@@ -122,7 +122,7 @@ def test_it_starts_while_the_database_is_away_and_keeps_accounting_of_the_router
     server: FreeRadius, house: House, postgres: PostgresServer
 ) -> None:
     house.pay()
-    within(2, lambda: (server.run_folder / "clients" / "127.0.0.1").exists())
+    within(30, lambda: (server.run_folder / "clients" / "127.0.0.1").exists())
     server.stop()
     postgres.crash()
     server.collector_command, collector = [], server.collector_command
@@ -160,7 +160,7 @@ def test_of_two_servers_one_is_killed_and_nobody_notices(start: Callable[[str], 
     assert ask(first, login()) == "Access-Accept"
     assert router(report("Stop", "80000001", 5000, 90), "acct") == "Accounting-Response"
     within(BOOKS_SECONDS_MAX, lambda: totals(house) == {"80000001": (5000, True)})
-    within(5, lambda: sorted(house.log()) == ["Access-Accept"] * 5 + ["Access-Reject (wrong_password)"])
+    within(30, lambda: sorted(house.log()) == ["Access-Accept"] * 5 + ["Access-Reject (wrong_password)"])
 
 
 def test_both_at_once_charge_a_session_once(start: Callable[[str], FreeRadius], house: House) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -40,9 +42,18 @@ def test_two_servers_one_memory(stories: Stories, both: str, name: str) -> None:
             for column in TIMES:
                 assert _near(row[column], other[column]), column
             assert _without(row, *TIMES) == _without(other, *TIMES)
-        assert told.days == ours.days
+        assert _whole(told.days) == _whole(ours.days)
         assert told.charged == ours.charged
         assert told.unanswered == ours.unanswered
+
+
+def _whole(days: list[dict[str, Any]]) -> Counter[tuple[object, ...]]:
+    """What was used by whom, whichever days it fell on: somewhere it becomes midnight between two tellings."""
+    used: Counter[tuple[object, ...]] = Counter()
+    for day in days:
+        for column in ("input_bytes", "output_bytes", "seconds", "sessions"):
+            used[day["tenant_id"], day["username"], day["subscription_id"], column] += day[column]
+    return used
 
 
 def _near(one: int | None, other: int | None) -> bool:

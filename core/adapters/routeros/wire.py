@@ -239,8 +239,9 @@ def _hardships(silence: str = "silence") -> Iterator[None]:
         raise Broken(harmless(error.strerror or str(error)), "closed") from error
     except ssl.SSLError as error:
         raise Broken(f"refuses TLS: {harmless(str(error.reason or error))}", "tls") from error
-    except (ConnectionResetError, BrokenPipeError) as error:
-        raise Broken(harmless(error.strerror or str(error)), "tls" if silence == "tls" else "broken") from error
+    except (ConnectionResetError, BrokenPipeError) as error:  # the same, when we were still talking
+        said = harmless(error.strerror or str(error))
+        raise (Broken(said, "tls") if silence == "tls" else Broken("hung up")) from error
     except OSError as error:
         if silence == "unreachable":
             raise Broken(harmless(error.strerror or str(error)), "unreachable") from error

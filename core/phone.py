@@ -25,6 +25,11 @@ class Msisdn(str):
 
     __slots__ = ()
 
+    def __new__(cls, text: str) -> Msisdn:
+        return super().__new__(
+            cls, text
+        )  # of anything else `str` would make a text, of a number that is missing "None"
+
     @classmethod
     def parse(cls, text: str, country: str, *, foreign: bool = False) -> Msisdn:
         """Understand what a person or a gateway wrote.

@@ -45,7 +45,8 @@ def show(
     """What they have left, their devices, whether they are online, and what they were told lately."""
     with shop(tenant) as here, here.work() as uow:
         known = known_customer(uow, here, phone)
-        number = Msisdn(known.msisdn)
+        number = known.phone
+        assert number is not None, "it was found by it"
         if reveal:
             uow.record("customer.revealed", known)
         console.table(("", ""), _facts(uow, here, known, number if reveal else number.masked))

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from core import customers, messaging
-from core.phone import Msisdn
 from core.roles import system_only
 from core.subscriptions.actions import RENEWED_BEFORE, live
 from core.subscriptions.models import Subscription
@@ -74,7 +73,7 @@ def _anew(uow: UnitOfWork, past: Subscription, length: timedelta, *, others: boo
         )
     )  # fmt: skip
     messaging.notify(
-        uow, f"given_back:{made.id}", Msisdn(who.msisdn), who.language, "given_back",
+        uow, f"given_back:{made.id}", who.phone, who.language, "given_back",
         time=duration(int(length.total_seconds())),
     )  # fmt: skip
     return made

@@ -127,7 +127,8 @@ def change_settings(uow: UnitOfWork, settings: tenants.TenantSettings) -> None:
 
 @requires(Can.MANAGE_ROUTERS)
 def remove_router(uow: UnitOfWork, what: Router) -> None:
-    """Forget a router: its packets are no longer answered."""
+    """Forget a router: its packets are no longer answered. Whoever notes a device there at this moment is waited for."""
+    uow.session.execute(select(Router.id).where(Router.id == what.id).with_for_update())
     uow.session.execute(delete(nas).where(nas.c.nasname == what.nas_address))
     uow.session.execute(delete(radius_nas).where(radius_nas.c.router_id == what.id))
     for kind in (Sighting, GraceSession, Tunnel, RouterInstall, Outage, Backup):

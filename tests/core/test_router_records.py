@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from core import network, tenants
 from core.audit import AuditEntry
 from core.config import Settings, Tunnel
 from core.errors import Refusal
-from core.network import Backup, Layout, NoTunnel, RouterExists, Sighting
+from core.network import Backup, Knock, Layout, NoTunnel, RouterExists, Sighting
 from core.network.backups import NoSuchBackup
 from core.network.models import Outage, RouterInstall
 from core.network.models import Tunnel as TunnelRow
@@ -125,6 +126,29 @@ def test_forgetting_a_router_leaves_nothing_of_it(shop: Shop) -> None:
             assert uow.session.scalar(select(func.count()).select_from(kind)) == 0
         for table in (nas, radius_nas):
             assert uow.session.scalar(select(func.count()).select_from(table)) == 0
+
+
+def test_a_device_that_is_seen_while_its_router_is_forgotten_is_forgotten_with_it(shop: Shop) -> None:
+    failures: list[Exception] = []
+    with shop.work() as uow:
+        router_id = network.find_router(uow, "market").id
+
+    def forget() -> None:
+        try:
+            with shop.work() as uow:
+                network.remove_router(uow, network.router(uow, router_id))
+        except Exception as error:  # noqa: BLE001 (whatever it is, the assertion below shows it)
+            failures.append(error)
+
+    with shop.app.work(None) as uow:
+        network.knocked(uow, [Knock(router_id, "A4:77:33:10:20:01", uow.now)])
+        forgetting = threading.Thread(target=forget)
+        forgetting.start()
+        forgetting.join(0.5)  # by now it stands before the router's row, or has passed over what it cannot see yet
+    forgetting.join(60)
+    assert failures == []
+    with shop.work() as uow:
+        assert network.routers(uow) == []
 
 
 # ---- secrets that RADIUS reads -----------------------------------------------------------------------------------------

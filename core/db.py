@@ -42,7 +42,8 @@ from sqlalchemy.exc import InvalidatePoolError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
-SQLITE_BUSY_SECONDS = 10
+SQLITE_BUSY_SECONDS = 30
+"""A small box writes to a card or a shared disk, which may stand still for ten seconds."""
 SQLITE_COME_AGAIN_SECONDS = 0.01
 POSTGRES_CONNECT_SECONDS = 5
 POOL_SIZE = 5
